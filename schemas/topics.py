@@ -1,0 +1,25 @@
+"""The Kafka topics, in one place: who writes them, how they are keyed, what a record holds."""
+
+from enum import StrEnum
+
+
+class Topic(StrEnum):
+    """Topic names, before the configured prefix is put in front."""
+
+    EVENTS = "contact.events"
+    """Contract v1 events, keyed by case_id, partition murmur2(case_id). A value is one event or several as NDJSON."""
+
+    DEAD = "contact.events.dead"
+    """What could not be applied: raw bytes; key `topic-partition-offset`; headers `reason`, `field`, `origin`."""
+
+    OUTCOMES = "contact.outcomes"
+    """Outcome records of a chunk as NDJSON, in the partition of the same number as their source."""
+
+    ROLLUPS = "contact.rollups"
+    """One-minute slices as NDJSON, absolute and versioned; a series always goes to the same partition."""
+
+    WATERMARKS = "contact.watermarks"
+    """How far each source partition is: stream time, position. Keyed by partition, a line a second."""
+
+
+PRODUCT_TOPICS = tuple(Topic)

@@ -1,0 +1,195 @@
+"""The one agent of the worker: chunk by chunk it feeds the partitions' engines, sends what they say, checkpoints them.
+
+All of a partition's work happens here, one chunk or tick after the other, so nothing needs a lock. An error ends the
+process: the last checkpoints are whole, the next worker goes on from them, and a half-dead one helps nobody.
+"""
+
+import asyncio
+import gc
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import faust
+import structlog
+from faust.types import TP
+
+from schemas.errors import PartitionHalted
+from schemas.settings import Settings
+from schemas.topics import Topic
+from streams.engine.policies import PolicyBook
+from streams.engine.snapshot import Checkpoint
+from streams.partition import Retention, Send, SourcePartition
+from streams.transport import Chunk
+
+log = structlog.get_logger(__name__)
+
+WATERMARK_S = 1.0
+
+
+class Owned:
+    """A partition this worker owns, with when it last did what, on the monotonic clock."""
+
+    def __init__(self, partition: SourcePartition) -> None:
+        self.partition = partition
+        self.pending: list[Awaitable[Any]] = []
+        self.asked_rewind: int | None = None
+        self.sliced = self.marked = 0.0
+        self.checkpointed = time.monotonic()
+        self.checkpoint_took = 0.0
+
+
+class PartitionAgent:
+    """Runs the engines of this worker's partitions. `now` is the wall clock in ms."""
+
+    def __init__(
+        self,
+        app: faust.App,
+        settings: Settings,
+        book: PolicyBook,
+        retention: Retention,
+        table: Any,
+        now: Callable[[], int],
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._book = book
+        self._retention = retention
+        self._table = table
+        self._now = now
+        self._topics = {name: settings.topic(name) for name in Topic}
+        self._lateness_ms = round(settings.lateness_s * 1000)
+        self.owned: dict[int, Owned] = {}
+
+    def on_revoked(self, app: faust.App, revoked: set[TP], **kwargs: Any) -> None:
+        """Any rebalance may have moved a partition through another worker: all engines are dropped, and those of the
+        partitions that stay are loaded again from their last checkpoint."""
+        self.owned.clear()
+
+    async def run(self, stream: Any) -> None:
+        """The agent."""
+        try:
+            async for event in stream.events():
+                message = event.message
+                await self._handle(TP(message.topic, message.partition), message.value)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            log.critical("worker stops: its partitions go on from their last checkpoints", exc_info=error)
+            os._exit(70)
+
+    async def _handle(self, tp: TP, chunk: Chunk) -> None:
+        consumer: Any = self._app.consumer
+        if not chunk.records:
+            consumer.ticked(tp)
+        owned = self.owned.get(tp.partition)
+        if owned is None:
+            owned = await self._take_over(tp)
+            if owned is None:
+                return
+        partition = owned.partition
+        if partition.halted is not None:
+            return
+        if not partition.accepts(chunk):
+            if owned.asked_rewind != partition.position:
+                owned.asked_rewind = partition.position
+                partition.counts.gaps += 1
+                consumer.rewind(tp, partition.position + 1)
+            return
+        owned.asked_rewind = None
+        try:
+            sends = partition.feed(chunk, self._now())
+        except PartitionHalted as halted:
+            partition.halted = halted
+            log.error(str(halted))
+            return
+        partition.advance(self._now(), self._lateness_ms, chunk.end)
+        sends += partition.outcomes()
+        clock = time.monotonic()
+        if clock - owned.sliced >= self._settings.rollup_every_s:
+            owned.sliced = clock
+            sends += partition.slices()
+        if clock - owned.marked >= WATERMARK_S:
+            owned.marked = clock
+            sends.append(partition.watermark())
+        for send in sends:
+            owned.pending.append(await self._send(send))
+        wait = max(self._settings.checkpoint_s, 5 * owned.checkpoint_took)
+        if clock - owned.checkpointed >= wait and partition.unsaved:
+            await self._checkpoint(tp, owned, chunk.end)
+
+    async def _take_over(self, tp: TP) -> Owned | None:
+        """Loads a partition and makes its new epoch durable before anything is said in it."""
+        number, table = tp.partition, self._table
+        partition = SourcePartition(
+            number,
+            self._settings.partitions,
+            self._book,
+            self._retention,
+            lambda key: table.get(_row_key(number, key)),
+            self._now(),
+        )
+        owned = self.owned[number] = Owned(partition)
+        await self._write_manifest(owned, partition.checkpoint(self._now(), 1 << 62))
+        if self.owned.get(number) is not owned:
+            return None
+        # 100,000 live cases are walked by every full collection otherwise, a third of all time.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(200_000, 50, 100)
+        engine = partition.engine
+        log.info("partition taken over", partition=number, position=partition.position, cases=len(engine.cases),
+                 epoch=partition.manifest.epoch)  # fmt: skip
+        return owned
+
+    async def _send(self, send: Send) -> Awaitable[Any]:
+        headers = list(send.headers.items())
+        return await self._app.producer.send(
+            self._topics[send.topic], send.key, send.value, send.partition, None, headers
+        )
+
+    async def _checkpoint(self, tp: TP, owned: Owned, end: int) -> None:
+        begin = time.monotonic()
+        partition = owned.partition
+        for send in partition.slices():
+            owned.pending.append(await self._send(send))
+        checkpoint = partition.checkpoint(self._now(), end)
+        rows = list(checkpoint.rows())
+        for key, value in rows:
+            self._write(partition.number, key, value)
+        await self._settle(owned)
+        await self._app.producer.flush()
+        if self.owned.get(partition.number) is not owned:
+            return
+        await self._write_manifest(owned, checkpoint)
+        for key, value in checkpoint.garbage():
+            self._write(partition.number, key, value)
+        consumer: Any = self._app.consumer
+        if self.owned.get(partition.number) is not owned or tp not in consumer.assignment():
+            return
+        if not await consumer._commit({tp: checkpoint.manifest.position + 1}):
+            log.warning("partition lost to another worker", partition=partition.number)
+            self.owned.pop(partition.number, None)
+        owned.checkpointed = time.monotonic()
+        owned.checkpoint_took = owned.checkpointed - begin
+
+    async def _write_manifest(self, owned: Owned, checkpoint: Checkpoint) -> None:
+        self._write(owned.partition.number, *checkpoint.manifest_row())
+        await self._app.producer.flush()
+        owned.partition.manifest = checkpoint.manifest
+
+    async def _settle(self, owned: Owned) -> None:
+        """Waits until the broker has acknowledged all that was sent for this partition. Raises what failed."""
+        pending, owned.pending = owned.pending, []
+        await asyncio.gather(*pending)
+
+    def _write(self, number: int, key: str, value: bytes | None) -> None:
+        if value is None:
+            self._table.pop(_row_key(number, key), None)
+        else:
+            self._table[_row_key(number, key)] = value
+
+
+def _row_key(number: int, key: str) -> bytes:
+    return f"{number}.{key}".encode()

@@ -1,0 +1,87 @@
+"""What the engine knows of one case and its clocks: plain packed data. `rules.py` says how it changes."""
+
+import msgspec
+
+from streams.engine.facts import Dims, Fact
+
+RUNNING, PAUSED, MET, BREACHED, CANCELLED = range(5)
+STATE_NAMES = ("running", "paused", "met", "breached", "cancelled")
+NEVER = 1 << 62
+"""Later than any instant."""
+
+
+class Clock(msgspec.Struct, array_like=True, gc=False):
+    """One clock instance. Spans and instants in ms; -1 stands for no instant.
+
+    `done` is what had elapsed at `since`, `carried` what it began with (a reopened case's earlier time), `runs` the
+    running spans before `since`, which a new target is counted over. `since` is -1 while the clock is paused and after
+    it ended. A breached clock that nothing has stopped yet goes on counting. `dims` are fixed by the verdict.
+    `changed` marks what is to be told.
+    """
+
+    name: str
+    seq: int
+    policy: str
+    calendar: str
+    target: int
+    pauses: int
+    started: int
+    since: int
+    due: int
+    done: int = 0
+    carried: int = 0
+    runs: tuple[tuple[int, int], ...] = ()
+    state: int = RUNNING
+    stopped: int = -1
+    dims: Dims | None = None
+    changed: bool = True
+
+
+NEW, OPEN, RESOLVED, CLOSED = range(4)
+
+
+class Case(msgspec.Struct, array_like=True, gc=False):
+    """A case: the facts known of it, in order, and what they add up to.
+
+    `facts` is keyed by event_id and ordered by (time, event_id). `bucket` (of checkpoints), `touched` (stream
+    time), `timer` (the earliest one set) and `counted` (as open) are the engine's book-keeping; all else is
+    derived from the facts and the stream time, and a fold makes it anew. Instants are -1 while unknown.
+    """
+
+    id: str
+    facts: dict[str, Fact]
+    bucket: int
+    touched: int
+    dims: Dims
+    timer: int = NEVER
+    counted: bool = False
+    last_id: str = ""
+    last_t: int = -NEVER
+    customer: str | None = None
+    complaint: bool = False
+    phase: int = NEW
+    live: list[Clock] = []
+    ended: list[Clock] = []
+    next_due: int = NEVER
+    breached_to: int = -NEVER
+    pausing: int = 0
+    opened: int = -1
+    queued: int = -1
+    connected: int = -1
+    abandoned: int = -1
+    answered: int = -1
+    waiting: int = -1
+    waiting_bot: int = -1
+    resolved: int = -1
+    resolved_dims: Dims | None = None
+    reopened: bool = False
+
+    @property
+    def clocks(self) -> list[Clock]:
+        """All clock instances."""
+        return self.ended + self.live
+
+    @property
+    def finished(self) -> bool:
+        """Nothing runs, and nothing is expected but late, repeated or reopening events."""
+        return not self.live and (self.phase != OPEN or self.abandoned >= 0)

@@ -1,0 +1,275 @@
+"""All cases of one source partition: order, duplicates, corrections and deadlines.
+
+The law that everything rests on: a case's state is a function of the set of its events and of the stream time, however
+and in whatever order they came. In-order events take a short cut (one `step`); anything else takes the case's
+contributions back and folds its history anew.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC
+from heapq import heapify, heappop, heappush
+from typing import Any
+
+import msgspec
+
+from schemas.event import Event
+from schemas.outcome import Outcome, VersionedOutcome
+from schemas.times import text
+from streams.engine.case import BREACHED, NEVER, OPEN, PAUSED, STATE_NAMES, Case, Clock
+from streams.engine.facts import Dims, DimsTable, DimValues, Fact, FactMaker
+from streams.engine.policies import PolicyBook
+from streams.engine.rules import Rules
+from streams.engine.slices import Slices
+
+BUCKET_CASES = 128
+"""Cases of one age share a checkpoint row of this many, so that old quiet cases are not rewritten with busy ones."""
+
+
+class Engine:
+    """The engine of a partition.
+
+    Stream time `now` only rises, through `advance`. `changed` holds the cases with clocks to tell of, `dirty` the
+    buckets to checkpoint. Not thread-safe.
+    """
+
+    def __init__(self, book: PolicyBook) -> None:
+        self.now = -NEVER
+        self.cases: dict[str, Case] = {}
+        self.buckets: dict[int, list[Case]] = {}
+        self.changed: dict[str, Case] = {}
+        self.withdrawn: list[tuple[Case, Clock]] = []
+        self.dirty: set[int] = set()
+        self.slices = Slices()
+        self.table = DimsTable()
+        self._book = book
+        self.rules = Rules(book, self.slices, self.table)
+        self._fact = FactMaker(self.table).make
+        self.corrections = 0
+        self.open_cases = 0
+        self._bucket = 0
+        self._timers: list[tuple[int, str]] = []
+        self._finished: deque[tuple[int, str]] = deque()
+
+    def apply(self, event: Event) -> bool:
+        """Applies one event; False where its id was known already. Raises `EventRejected` for invalid `data`."""
+        return self.apply_fact(event.case_id or home_of(event), event.event_id, self._fact(event))
+
+    def apply_fact(self, case_id: str, event_id: str, fact: Fact) -> bool:
+        """As `apply`, of an event already made into a fact."""
+        case = self.cases.get(case_id)
+        if case is None:
+            case = self._new_case(case_id)
+        elif event_id in case.facts:
+            known = case.facts[event_id]
+            # One id with two contents: the lesser one counts, whichever came first.
+            if known == fact or _order(event_id, known) <= _order(event_id, fact):
+                return False
+            self._refold(case, {**case.facts, event_id: fact})
+            self._touch(case)
+            return False
+        t = fact.t
+        if (t > case.last_t or (t == case.last_t and event_id > case.last_id)) and t > case.breached_to:
+            case.facts[event_id] = fact
+            case.last_t, case.last_id = t, event_id
+            self.rules.step(case, fact)
+            if case.next_due < self.now:
+                self.rules.advance(case, self.now)
+        else:
+            self._refold(case, {**case.facts, event_id: fact})
+        self._touch(case)
+        return True
+
+    def advance(self, now: int) -> None:
+        """Stream time is `now`: every clock due before it is breached, dated at its due instant."""
+        if now <= self.now:
+            return
+        self.now = now
+        timers, cases = self._timers, self.cases
+        while timers and timers[0][0] < now:
+            due, case_id = heappop(timers)
+            case = cases.get(case_id)
+            if case is None or case.timer != due:
+                continue  # another timer of this case stands for it
+            case.timer = NEVER
+            if case.next_due < now:
+                self.rules.advance(case, now)
+            self._touch(case)
+
+    def take_outcomes(self, version: int) -> list[VersionedOutcome]:
+        """The clock records that changed since last asked, each once, under `version`."""
+        told: list[VersionedOutcome] = []
+        stamp: tuple[int, ...] = (version, 0)
+        gone: tuple[int, ...] = (version, 1)
+        for case, clock in self.withdrawn:
+            if not any(c.name == clock.name and c.seq == clock.seq for c in case.clocks):
+                told.append(VersionedOutcome(*self._record(case, clock), *gone))
+        for case in self.changed.values():
+            for clock in case.ended:
+                if clock.changed:
+                    clock.changed = False
+                    told.append(VersionedOutcome(*self._record(case, clock), *stamp))
+            for clock in case.live:
+                if clock.changed:
+                    clock.changed = False
+                    told.append(VersionedOutcome(*self._record(case, clock), *stamp))
+        self.changed.clear()
+        self.withdrawn.clear()
+        return told
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """All clock records as of now, by case_id, clock, seq."""
+        for case_id in sorted(self.cases):
+            case = self.cases[case_id]
+            for clock in sorted(case.clocks, key=lambda c: (c.name, c.seq)):
+                yield Outcome(*self._record(case, clock))
+
+    def forget(self, untouched_since: int) -> int:
+        """Drops finished cases not touched since then; returns how many. Only right before a checkpoint."""
+        dropped = 0
+        while self._finished and self._finished[0][0] < untouched_since:
+            touched, case_id = self._finished.popleft()
+            case = self.cases.get(case_id)
+            if case is None or case.touched != touched or not case.finished:
+                continue  # touched again since: it stands further back in the queue, or comes again when it finishes
+            del self.cases[case_id]
+            self.buckets[case.bucket].remove(case)
+            self.dirty.add(case.bucket)
+            dropped += 1
+        return dropped
+
+    def sweep(self) -> None:
+        """Forgets dimension tuples that nothing uses any more, where there are very many."""
+
+        def used() -> Iterator[Dims]:
+            for case in self.cases.values():
+                yield case.dims
+                yield from (fact.dims for fact in case.facts.values() if fact.dims is not None)
+                yield from (clock.dims for clock in case.clocks if clock.dims is not None)
+                if case.resolved_dims is not None:
+                    yield case.resolved_dims
+            for tuples in self.slices.minutes.values():
+                yield from tuples
+
+        if self.table.sweep(used):
+            self._book.forget()
+
+    def merge_sparse(self, fewer_than: int) -> None:
+        """Pours changed old buckets with few cases left into the newest one, so that rows do not dwindle for ever."""
+        for bucket in list(self.dirty):
+            cases = self.buckets.get(bucket)
+            if cases is None or bucket == self._bucket or len(cases) >= fewer_than:
+                continue
+            del self.buckets[bucket]
+            for case in cases:
+                self._file(case)
+        if not self.buckets.get(self._bucket, True):
+            del self.buckets[self._bucket]
+
+    def load(self, bucket: int, cases: list[Case]) -> None:
+        """Takes back the cases of a checkpointed bucket. `restored` must follow the last one."""
+        self.buckets[bucket] = cases
+        self._bucket = max(self._bucket, bucket)
+        for case in cases:
+            self.cases[case.id] = case
+            self.open_cases += case.counted
+            case.timer = case.next_due
+
+    def restored(self) -> None:
+        """Sets timers and queues after `load`."""
+        cases = self.cases.values()
+        self._timers = [(case.next_due, case.id) for case in cases if case.next_due < NEVER]
+        heapify(self._timers)
+        self._finished = deque(sorted((case.touched, case.id) for case in cases if case.finished))
+
+    def _record(self, case: Case, clock: Clock) -> tuple[Any, ...]:
+        """The fields of a clock's `Outcome` as of stream time."""
+        state = clock.state
+        due = None if clock.due < 0 or clock.due == NEVER or state == PAUSED else text(clock.due)
+        return (
+            case.id,
+            clock.name,
+            clock.seq,
+            clock.policy,
+            clock.calendar,
+            STATE_NAMES[state],
+            clock.target / 1000,
+            self.rules.elapsed(clock, max(self.now, clock.since)) / 1000,
+            text(clock.started),
+            due,
+            text(clock.stopped) if clock.stopped >= 0 else None,
+            due if state == BREACHED else None,
+            *(case.dims if clock.dims is None else clock.dims).values,
+        )
+
+    def _new_case(self, case_id: str) -> Case:
+        case = self.cases[case_id] = Case(case_id, {}, 0, self.now, self.table.nothing)
+        self._file(case)
+        return case
+
+    def _file(self, case: Case) -> None:
+        bucket = self.buckets.get(self._bucket)
+        if bucket is None or len(bucket) >= BUCKET_CASES:
+            self._bucket += 1
+            bucket = self.buckets[self._bucket] = []
+        case.bucket = self._bucket
+        self.dirty.add(self._bucket)
+        bucket.append(case)
+
+    def _touch(self, case: Case) -> None:
+        case.touched = self.now
+        self.dirty.add(case.bucket)
+        self.changed[case.id] = case
+        # At most one timer a case is waited for; a later one is set when that comes up.
+        if case.next_due < case.timer:
+            case.timer = case.next_due
+            heappush(self._timers, (case.next_due, case.id))
+        is_open = case.phase == OPEN and case.abandoned < 0
+        if is_open is not case.counted:
+            case.counted = is_open
+            self.open_cases += 1 if is_open else -1
+        if not is_open and not case.live:
+            self._finished.append((self.now, case.id))
+
+    def _refold(self, case: Case, facts: dict[str, Fact]) -> None:
+        """Folds a case's history anew because its past changed; tells what is withdrawn, keeps silent what is equal."""
+        self.corrections += 1
+        before = {(clock.name, clock.seq): clock for clock in case.clocks}
+        self.slices.sign = -1
+        self._fold(case, case.facts)
+        self.slices.sign = 1
+        self._fold(case, dict(sorted(facts.items(), key=lambda item: (item[1].t, item[0]))))
+        for clock in case.clocks:
+            old = before.pop((clock.name, clock.seq), None)
+            if old is not None and not old.changed:
+                clock.changed = False
+                clock.changed = clock != old
+        self.withdrawn += [(case, clock) for clock in before.values()]
+
+    def _fold(self, case: Case, facts: dict[str, Fact]) -> None:
+        fresh = Case(case.id, facts, case.bucket, case.touched, self.table.nothing, case.timer, case.counted)
+        step = self.rules.step
+        for event_id, fact in facts.items():
+            step(fresh, fact)
+            fresh.last_t, fresh.last_id = fact.t, event_id
+        if fresh.next_due < self.now:
+            self.rules.advance(fresh, self.now)
+        for name in Case.__struct_fields__:
+            setattr(case, name, getattr(fresh, name))
+
+
+def _order(event_id: str, fact: Fact) -> tuple[int, str, bytes]:
+    return (fact.t, event_id, msgspec.msgpack.encode(fact, enc_hook=pack_dims))
+
+
+def pack_dims(dims: object) -> DimValues:
+    """Dimension tuples are packed by their values (an `enc_hook` of msgspec)."""
+    assert isinstance(dims, Dims)
+    return dims.values
+
+
+def home_of(event: Event) -> str:
+    """The id of the case an event belongs to; for one without a case, a day's page of its agent."""
+    if event.case_id is not None:
+        return event.case_id
+    return f"~{event.key}/{event.occurred_at.astimezone(UTC):%Y-%m-%d}"

@@ -1,0 +1,151 @@
+"""One-minute sums per dimension tuple: what happened and how clocks ended.
+
+A cell maps a measure to a whole number. How clocks ended is kept under `CLOCK.met` and its like, so that one cell holds
+all that is known of a minute and tuple.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from schemas.metrics import Measure
+from schemas.rollup import ClockSlice, ContactSlice
+from schemas.times import text
+from streams.engine.facts import Dims, DimsTable, DimValues
+
+Counts = dict[str, int]
+MINUTE_MS = 60_000
+BLOCK_MINUTES = 5
+"""Slices are checkpointed in blocks of this many minutes: only blocks that changed are written again."""
+
+
+class ClockKeys(NamedTuple):
+    """Where a cell keeps how a clock ended. `late` counts breached clocks that have stopped since."""
+
+    met: str
+    breached: str
+    cancelled: str
+    late: str
+    elapsed_ms: str
+
+
+def clock_keys(clock: str) -> ClockKeys:
+    """The cell keys of a clock."""
+    return ClockKeys(*(f"{clock}.{field}" for field in ClockKeys._fields))
+
+
+class Cell:
+    """The counts of one minute and dimension tuple."""
+
+    __slots__ = ("changed", "counts", "dims", "minute")
+
+    def __init__(self, minute: int, dims: Dims, counts: Counts) -> None:
+        self.minute = minute
+        self.dims = dims
+        self.counts = counts
+        self.changed = False
+
+
+class Slices:
+    """All cells in memory, by minute and dimension tuple.
+
+    `sign` is -1 while contributions of a case are taken back. `changed` holds the cells touched since they were last
+    taken, `blocks` the blocks touched since the last checkpoint.
+    """
+
+    def __init__(self) -> None:
+        self.minutes: dict[int, dict[Dims, Cell]] = {}
+        self.changed: list[Cell] = []
+        self.blocks: set[int] = set()
+        self.touched: dict[int, int] = {}
+        self.sign = 1
+
+    def add(self, t: int, dims: Dims, key: str, n: int = 1) -> None:
+        """Adds n to a measure in the minute of instant t."""
+        counts = self.at(t, dims)
+        counts[key] = counts.get(key, 0) + self.sign * n
+
+    def at(self, t: int, dims: Dims) -> Counts:
+        """The counts of instant t's minute, about to be changed. Whoever changes them heeds `sign`."""
+        minute = t // MINUTE_MS
+        tuples = self.minutes.get(minute)
+        if tuples is None:
+            tuples = self.minutes[minute] = {}
+        cell = tuples.get(dims)
+        if cell is None:
+            cell = tuples[dims] = Cell(minute, dims, {})
+        if not cell.changed:
+            cell.changed = True
+            self.changed.append(cell)
+        return cell.counts
+
+    def take(self, now: int) -> list[Cell]:
+        """The cells changed since last asked. Their blocks count as touched at `now` and are to be checkpointed."""
+        taken, self.changed = self.changed, []
+        for cell in taken:
+            cell.changed = False
+        for block in {cell.minute // BLOCK_MINUTES for cell in taken}:
+            self.blocks.add(block)
+            self.touched[block] = now
+        return taken
+
+    def forget(self, untouched_since: int) -> list[int]:
+        """Drops blocks not touched since then; returns their numbers. All changes must have been taken."""
+        gone = [block for block, touched in self.touched.items() if touched < untouched_since]
+        for block in gone:
+            del self.touched[block]
+            self.blocks.discard(block)
+            for minute in range(block * BLOCK_MINUTES, (block + 1) * BLOCK_MINUTES):
+                self.minutes.pop(minute, None)
+        return gone
+
+    def dump(self, block: int) -> list[tuple[int, DimValues, Counts]]:
+        """The cells of a block."""
+        first = block * BLOCK_MINUTES
+        return [
+            (minute, cell.dims.values, cell.counts)
+            for minute in range(first, first + BLOCK_MINUTES)
+            for cell in self.minutes.get(minute, {}).values()
+        ]
+
+    def load(self, rows: Iterable[tuple[int, DimValues, Counts]], table: DimsTable) -> None:
+        """Takes back what `dump` gave."""
+        for minute, values, counts in rows:
+            dims = table.of(values)
+            self.minutes.setdefault(minute, {})[dims] = Cell(minute, dims, counts)
+
+    def cells(self) -> Iterator[Cell]:
+        """All cells, by minute and dimension values."""
+        for minute in sorted(self.minutes):
+            yield from sorted(self.minutes[minute].values(), key=lambda cell: sortable(cell.dims.values))
+
+
+def sortable(values: DimValues) -> tuple[tuple[bool, str], ...]:
+    """A sort key: no value stands before any."""
+    return tuple((value is not None, value or "") for value in values)
+
+
+def clock_slices(cell: Cell) -> Iterator[ClockSlice]:
+    """The clock slices that a cell holds, by clock name."""
+    counts = cell.counts
+    begin = text(cell.minute * MINUTE_MS)
+    for clock in sorted({key.partition(".")[0] for key in counts if "." in key}):
+        met, breached, cancelled, late, elapsed = (counts.get(key, 0) for key in clock_keys(clock))
+        yield ClockSlice(begin, clock, *cell.dims.values, met, breached, cancelled, met + late, elapsed)
+
+
+def contact_slice(cell: Cell) -> ContactSlice:
+    """The contact slice of a cell, with the sums over clocks that metrics read among its counts."""
+    counts = {key: n for key, n in sorted(cell.counts.items()) if "." not in key}
+    met = sum(n for key, n in cell.counts.items() if key.endswith(".met"))
+    breached = sum(n for key, n in cell.counts.items() if key.endswith(".breached"))
+    first = clock_keys("first_response")
+    first_met, first_breached = cell.counts.get(first.met, 0), cell.counts.get(first.breached, 0)
+    for measure, part in (
+        (Measure.CLOCKS_MET, met),
+        (Measure.CLOCKS_ENDED, met + breached),
+        (Measure.FIRST_RESPONSE_MET, first_met),
+        (Measure.FIRST_RESPONSE_ENDED, first_met + first_breached),
+    ):
+        if part:
+            counts[measure] = part
+    return ContactSlice(text(cell.minute * MINUTE_MS), *cell.dims.values, counts)

@@ -1,0 +1,73 @@
+"""The worker's Faust app: membership, partitions, the changelogged table, one agent round the engine."""
+
+import time
+from dataclasses import dataclass, field
+
+import faust
+from faust.types import TP
+from yarl import URL
+
+from schemas.policy import PolicyFile, default_policy, load_policy
+from schemas.settings import Settings
+from schemas.topics import Topic
+from streams.agent import PartitionAgent
+from streams.engine.policies import PolicyBook
+from streams.partition import Retention
+from streams.transport import Transport
+
+
+@dataclass
+class Clock:
+    """The worker's wall clock, in ms; the only one that the stream part reads."""
+
+    offset_ms: int = field(default=0)
+
+    def now(self) -> int:
+        """Milliseconds since 1970."""
+        return time.time_ns() // 1_000_000 + self.offset_ms
+
+
+def create_app(settings: Settings, policy: PolicyFile | None = None) -> faust.App:
+    """The worker's app, ready for `faust -A streams.app worker` or `contactpulse worker`.
+
+    The topics must exist (`services.provision`). Raises `PolicyError`.
+    """
+    if policy is None:
+        policy = load_policy(settings.policy) if settings.policy else default_policy()
+    brokers = [URL(f"kafka://{address.strip()}") for address in settings.kafka.split(",")]
+    app = faust.App(
+        f"{settings.topic_prefix}contactpulse-worker",
+        broker=brokers,
+        store="memory://",
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication_factor,
+        topic_disable_leader=True,
+        stream_buffer_maxsize=64,
+        stream_publish_on_commit=False,
+        stream_recovery_delay=0.0,
+        producer_linger=0.005,
+        producer_max_request_size=8_000_000,
+        producer_compression_type="lz4",
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 4,
+        broker_max_poll_interval=300.0,
+        web_enabled=False,
+        datadir=str(settings.data_dir / "worker"),
+    )
+    transport = Transport(brokers, app)
+    transport.source_topic = settings.topic(Topic.EVENTS)
+    app.transport = transport
+    # acks=False: Faust's tracking of unacknowledged offsets stalls on chunks; the checkpoint commits instead.
+    source = app.topic(settings.topic(Topic.EVENTS), key_serializer="raw", value_serializer="raw", acks=False,
+                       partitions=settings.partitions)  # fmt: skip
+    table = app.Table("checkpoints", partitions=settings.partitions, key_type=bytes, value_type=bytes)
+    retention = Retention(round(settings.retain_h * 3_600_000))
+    agent = PartitionAgent(app, settings, PolicyBook(policy), retention, table, Clock().now)
+    app.on_partitions_revoked.connect(agent.on_revoked)  # type: ignore[arg-type]
+    app.agent(source, name="partitions", concurrency=1)(agent.run)
+    return app
+
+
+def source_tp(settings: Settings, partition: int) -> TP:
+    """The source partition of a number."""
+    return TP(settings.topic(Topic.EVENTS), partition)
