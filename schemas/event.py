@@ -227,6 +227,8 @@ def decode_envelope(raw: bytes) -> Event:
         raise _rejected(str(error), _id_of(raw)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EventRejected(f"not valid JSON: {error}") from None
+    except RecursionError:
+        raise EventRejected("nested too deeply") from None
     if event.case_id is None and event.type not in CASELESS_TYPES:
         raise EventRejected(f"required for {event.type}", "case_id", event.event_id)
     if event.channel is None and event.type == "contact.opened":
@@ -249,8 +251,10 @@ def decode_data(event: Event) -> msgspec.Struct | None:
         return None
     try:
         data: msgspec.Struct = decoder.decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _rejected(str(error), event.event_id, "data") from None
+    except RecursionError:
+        raise EventRejected("nested too deeply", "data", event.event_id) from None
     return data
 
 

@@ -193,3 +193,27 @@ def _line_of(node: yaml.Node | None, path: tuple[int | str, ...]) -> int:
 def default_policy() -> PolicyFile:
     """The policy that ships."""
     return parse_policy(files("schemas").joinpath("default_policy.yaml").read_text("utf-8"), "default policy")
+
+
+def describe_policy(file: PolicyFile) -> str:
+    """What a policy file promises, in words, a line a policy and clock."""
+    lines = []
+    for policy in file.policies:
+        match = policy.match.model_dump(exclude_none=True) if policy.match else {}
+        when = " and ".join(f"{key} is {_words(value)}" for key, value in match.items()) or "all other cases"
+        lines.append(f"{policy.name}: {when}")
+        for name, clock in policy.clocks.items():
+            pauses = f", pauses while waiting on {' or '.join(clock.pause_on)}" if clock.pause_on else ""
+            lines.append(f"  {name} within {_duration(clock.target)} ({clock.calendar}){pauses}")
+    return "\n".join(lines)
+
+
+def _words(value: object) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, list) else str(value).lower()
+
+
+def _duration(ms: int) -> str:
+    for unit in ("d", "h", "m", "s"):
+        if ms % _UNITS[unit] == 0:
+            return f"{ms // _UNITS[unit]}{unit}"
+    return f"{ms}ms"

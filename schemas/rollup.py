@@ -50,3 +50,30 @@ class ContactSlice(msgspec.Struct, gc=False):
     category: str | None
     queue: str | None
     counts: dict[str, int]
+
+
+class VersionedClockSlice(ClockSlice):
+    """A clock slice as it stands in Kafka: of which source partition and generation, and its version."""
+
+    partition: int
+    generation: int
+    version: int
+
+
+class VersionedContactSlice(ContactSlice):
+    """A contact slice as it stands in Kafka: of which source partition and generation, and its version."""
+
+    partition: int
+    generation: int
+    version: int
+
+
+class Watermark(msgspec.Struct, gc=False):
+    """How far one source partition is: all deadlines up to `stream_time` are judged, events up to offset `position`
+    applied. `open_cases` counts its cases that are not closed."""
+
+    partition: int
+    stream_time: str
+    position: int
+    open_cases: int
+    version: int

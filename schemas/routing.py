@@ -9,7 +9,7 @@ from kafka.partitioner.default import murmur2
 def _hash(key: str) -> int:
     # The hash is pure Python, 5 us a key; a case's events come close together, so remembering it halves the cost of
     # an event.
-    hashed: int = murmur2(key.encode()) & 0x7FFFFFFF  # type: ignore[no-untyped-call]
+    hashed: int = murmur2(key.encode()) & 0x7FFFFFFF
     return hashed
 
 

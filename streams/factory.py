@@ -1,10 +1,8 @@
 """The worker's Faust app: membership, partitions, the changelogged table, one agent round the engine."""
 
 import time
-from dataclasses import dataclass, field
 
 import faust
-from faust.types import TP
 from yarl import URL
 
 from schemas.policy import PolicyFile, default_policy, load_policy
@@ -12,22 +10,17 @@ from schemas.settings import Settings
 from schemas.topics import Topic
 from streams.agent import PartitionAgent
 from streams.engine.policies import PolicyBook
+from streams.metrics import WorkerMetrics
 from streams.partition import Retention
 from streams.transport import Transport
 
 
-@dataclass
-class Clock:
-    """The worker's wall clock, in ms; the only one that the stream part reads."""
-
-    offset_ms: int = field(default=0)
-
-    def now(self) -> int:
-        """Milliseconds since 1970."""
-        return time.time_ns() // 1_000_000 + self.offset_ms
+def wall_clock() -> int:
+    """Milliseconds since 1970: the only place where the stream part reads the time of day."""
+    return time.time_ns() // 1_000_000
 
 
-def create_app(settings: Settings, policy: PolicyFile | None = None) -> faust.App:
+def create_app(settings: Settings, policy: PolicyFile | None = None, metrics: WorkerMetrics | None = None) -> faust.App:
     """The worker's app, ready for `faust -A streams.app worker` or `contactpulse worker`.
 
     The topics must exist (`services.provision`). Raises `PolicyError`.
@@ -62,12 +55,9 @@ def create_app(settings: Settings, policy: PolicyFile | None = None) -> faust.Ap
                        partitions=settings.partitions)  # fmt: skip
     table = app.Table("checkpoints", partitions=settings.partitions, key_type=bytes, value_type=bytes)
     retention = Retention(round(settings.retain_h * 3_600_000))
-    agent = PartitionAgent(app, settings, PolicyBook(policy), retention, table, Clock().now)
+    agent = PartitionAgent(app, settings, PolicyBook(policy), retention, table, wall_clock)
+    if metrics is not None:
+        metrics.partitions = lambda: [owned.partition for owned in agent.owned.values()]
     app.on_partitions_revoked.connect(agent.on_revoked)  # type: ignore[arg-type]
     app.agent(source, name="partitions", concurrency=1)(agent.run)
     return app
-
-
-def source_tp(settings: Settings, partition: int) -> TP:
-    """The source partition of a number."""
-    return TP(settings.topic(Topic.EVENTS), partition)

@@ -13,7 +13,7 @@ import msgspec
 
 from schemas.errors import EventRejected, PartitionHalted
 from schemas.event import Event, decode_envelope
-from schemas.rollup import ClockSlice, ContactSlice
+from schemas.rollup import VersionedClockSlice, VersionedContactSlice, Watermark
 from schemas.routing import partition_of
 from schemas.times import text, to_ms
 from schemas.topics import Topic
@@ -50,22 +50,6 @@ class Send(NamedTuple):
     key: bytes
     value: bytes
     headers: dict[str, bytes] = {}  # noqa: RUF012
-
-
-class VersionedClockSlice(ClockSlice):
-    """A clock slice as it stands in Kafka: of which source partition and generation, and its version."""
-
-    partition: int
-    generation: int
-    version: int
-
-
-class VersionedContactSlice(ContactSlice):
-    """A contact slice as it stands in Kafka."""
-
-    partition: int
-    generation: int
-    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,14 +229,9 @@ class SourcePartition:
 
     def watermark(self) -> Send:
         """How far this partition is."""
-        line = {
-            "partition": self.number,
-            "stream_time": text(max(0, self.engine.now)),
-            "position": self.position,
-            "open_cases": self.engine.open_cases,
-            "version": self._version(),
-        }
-        return Send(Topic.WATERMARKS, self.number, b"%d" % self.number, _encode(line))
+        engine = self.engine
+        mark = Watermark(self.number, text(max(0, engine.now)), self.position, engine.open_cases, self._version())
+        return Send(Topic.WATERMARKS, self.number, b"%d" % self.number, _encode(mark))
 
     def checkpoint(self, wall: int, end: int) -> Checkpoint:
         """Forgets what is old and begins a checkpoint. Everything told so far must be durable before its manifest."""

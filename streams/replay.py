@@ -23,6 +23,8 @@ from streams.engine.engine import Engine
 from streams.engine.policies import PolicyBook
 from streams.engine.slices import clock_slices, contact_slice
 
+SHOWN_REJECTIONS = 10
+"""How many rejected lines the command line shows; rejected.ndjson has all."""
 STATES = ("met", "breached", "cancelled", "running", "paused")
 _json = msgspec.json.Encoder()
 

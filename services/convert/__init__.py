@@ -1,0 +1,1 @@
+"""Converters: other systems' logs in, contract v1 events out."""

@@ -1,0 +1,1 @@
+"""HTTP plumbing that every service with a port shares: problems, keys, metrics, the server itself."""

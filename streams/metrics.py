@@ -1,0 +1,48 @@
+"""What a worker tells Prometheus, all of it in one place. Labels: only the source partition."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from streams.partition import SourcePartition
+
+_COUNTERS = {
+    "events": "Events applied.",
+    "duplicates": "Events whose id was known already.",
+    "dead": "Events dead-lettered; look at contact.events.dead for the reasons.",
+    "forwarded": "Events sent on to the partition of their case; a producer partitions otherwise.",
+    "future": "Events dated more than 5 minutes ahead; a source's clock is wrong.",
+    "gaps": "Times that fetched records were lost on the way in and read again.",
+}
+
+
+class WorkerMetrics:
+    """Metrics of a worker, read from its partitions when asked; in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.partitions: Callable[[], Iterable[SourcePartition]] = tuple
+        self.registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """The current values."""
+        owned = list(self.partitions())
+        for name, text in _COUNTERS.items():
+            counter = CounterMetricFamily(f"contactpulse_worker_{name}", text, labels=["partition"])
+            for partition in owned:
+                counter.add_metric([str(partition.number)], getattr(partition.counts, name))
+            yield counter
+        gauges: dict[str, tuple[str, Callable[[SourcePartition], float]]] = {
+            "cases": ("Cases in memory.", lambda p: len(p.engine.cases)),
+            "open_cases": ("Open cases.", lambda p: p.engine.open_cases),
+            "position": ("Last applied offset.", lambda p: p.position),
+            "corrections": ("Histories folded anew for late events.", lambda p: p.engine.corrections),
+            "stream_time_seconds": ("Stream time, Unix seconds.", lambda p: p.engine.now / 1000),
+            "halted": ("1: stopped, too much of it is undecodable.", lambda p: float(p.halted is not None)),
+        }
+        for name, (text, read) in gauges.items():
+            gauge = GaugeMetricFamily(f"contactpulse_worker_{name}", text, labels=["partition"])
+            for partition in owned:
+                gauge.add_metric([str(partition.number)], read(partition))
+            yield gauge
