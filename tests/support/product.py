@@ -1,5 +1,6 @@
 """The whole product as its users start it: `contactpulse up` in a process of its own."""
 
+import contextlib
 import json
 import os
 import signal
@@ -141,7 +142,5 @@ def _alive(pid: int) -> bool:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

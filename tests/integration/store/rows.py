@@ -1,0 +1,81 @@
+"""Rows as the worker would send them."""
+
+import json
+
+import msgspec
+
+from schemas.outcome import VersionedOutcome
+
+_encoder = msgspec.json.Encoder()
+
+
+def outcome(case_id: str, version: int = 1, state: str = "met", withdrawn: int = 0) -> VersionedOutcome:
+    """The outcome of clock first_response of a case."""
+    return VersionedOutcome(
+        case_id=case_id,
+        clock="first_response",
+        seq=0,
+        policy="default",
+        calendar="always",
+        state=state,
+        target_s=1800.0,
+        elapsed_s=61.25,
+        started_at="2026-01-31T01:00:00.000Z",
+        due_at="2026-01-31T01:30:00.000Z",
+        stopped_at="2026-01-31T01:01:01.250Z" if state == "met" else None,
+        breached_at="2026-01-31T01:30:00.000Z" if state == "breached" else None,
+        channel="chat",
+        team="billing",
+        agent_id="a17",
+        priority="L2",
+        customer_tier=None,
+        category="售后",
+        queue=None,
+        version=version,
+        withdrawn=withdrawn,
+    )
+
+
+def outcomes(count: int, first: int = 0, version: int = 1) -> bytes:
+    """NDJSON of outcomes of as many cases, numbered from `first`."""
+    rows = [outcome(f"case-{number:07}", version) for number in range(first, first + count)]
+    return bytes(_encoder.encode_lines(rows))
+
+
+def line(row: object) -> bytes:
+    """One row as JSON."""
+    return bytes(_encoder.encode(row))
+
+
+def event(event_id: str, case_id: str = "c1") -> bytes:
+    """A valid event."""
+    return json.dumps(
+        {
+            "event_id": event_id,
+            "type": "contact.opened",
+            "occurred_at": "2026-01-31T09:00:00.5+08:00",
+            "case_id": case_id,
+            "channel": "phone",
+        }
+    ).encode()
+
+
+def clock_slice(met: int, version: int, partition: int = 0) -> bytes:
+    """A line of contact.rollups with key clock."""
+    series = {"slice": "2026-01-31T01:00:00.000Z", "clock": "first_response", "channel": "chat", "team": None}
+    rest = {"agent_id": None, "priority": "L1", "customer_tier": None, "category": None, "queue": None}
+    counts = {"met": met, "breached": 1, "cancelled": 0, "stopped": met, "elapsed_ms": 60_000 * met}
+    return line(series | rest | counts | {"partition": partition, "generation": 0, "version": version})
+
+
+def contact_slice(opened: int, version: int) -> bytes:
+    """A line of contact.rollups with key contact."""
+    series = {"slice": "2026-01-31T01:00:00.000Z", "channel": "chat", "team": "billing", "agent_id": None}
+    rest = {"priority": None, "customer_tier": None, "category": None, "queue": None, "counts": {"opened": opened}}
+    return line(series | rest | {"partition": 1, "generation": 0, "version": version})
+
+
+def watermark(position: int, version: int) -> bytes:
+    """A line of contact.watermarks."""
+    at = {"stream_time": "2026-01-31T01:02:03.004Z", "position": position}
+    return line({"partition": 0, **at, "open_cases": 7, "version": version})

@@ -1,0 +1,113 @@
+"""What stands in Kafka can be read in ClickHouse, once and in its newest version; refused rows are kept elsewhere."""
+
+import pytest
+
+from schemas.topics import Topic
+from tests.integration.store.bench import Bench, MakeBench, until
+from tests.integration.store.rows import clock_slice, contact_slice, event, line, outcome, watermark
+
+
+@pytest.fixture(scope="module")
+def running(make_bench: MakeBench) -> Bench:
+    """One store for the whole module; the tests differ by case."""
+    bench = make_bench()
+    bench.start()
+    return bench
+
+
+def marker(bench: Bench, case_id: str) -> None:
+    """Waits until everything sent before is stored: appends one more outcome to each partition and waits for both."""
+    for partition in range(2):
+        bench.send(Topic.OUTCOMES, line(outcome(f"{case_id}-end-{partition}")), partition=partition)
+    until(lambda: bench.rows(f"SELECT count() FROM outcomes FINAL WHERE case_id LIKE '{case_id}-end-%'") == [(2,)])
+
+
+def test_rows_of_every_topic_arrive(running: Bench) -> None:
+    running.send(Topic.EVENTS, b"\n".join([event("e1", "all"), b"not an event", event("e2", "all")]), key=b"all")
+    running.send(Topic.ROLLUPS, clock_slice(5, version=1), key=b"clock")
+    running.send(Topic.ROLLUPS, contact_slice(9, version=1), key=b"contact")
+    running.send(Topic.WATERMARKS, watermark(41, version=1), key=b"0")
+    marker(running, "all")
+    until(lambda: running.rows("SELECT count() FROM watermarks FINAL") == [(1,)])
+    until(lambda: running.rows("SELECT count() FROM contact_slices FINAL") == [(1,)])
+    until(lambda: running.rows("SELECT count() FROM events FINAL WHERE case_id = 'all'") == [(2,)])
+    assert running.rows(
+        "SELECT event_id, toString(occurred_at), channel, team, body, received_at > now() - 60 FROM events FINAL "
+        "WHERE case_id = 'all' ORDER BY event_id"
+    ) == [(e, "2026-01-31 01:00:00.500", "phone", None, event(e, "all").decode(), 1) for e in ("e1", "e2")]
+    assert running.rows("SELECT met, elapsed_ms, team, priority FROM clock_slices FINAL") == [(5, 300_000, None, "L1")]
+    assert running.rows("SELECT counts['opened'], partition FROM contact_slices FINAL") == [(9, 1)]
+    assert running.rows("SELECT toString(stream_time), position, open_cases FROM watermarks FINAL") == [
+        ("2026-01-31 01:02:03.004", 41, 7)
+    ]
+    assert running.rows(
+        "SELECT state, elapsed_s, toString(ended_at), category, queue FROM outcomes FINAL WHERE case_id = 'all-end-0'"
+    ) == [("met", 61.25, "2026-01-31 01:01:01.250", "售后", None)]
+
+
+def test_redelivery_shows_nothing_twice(running: Bench) -> None:
+    for _ in range(3):
+        running.send(Topic.OUTCOMES, line(outcome("again", version=3)))
+        running.send(Topic.EVENTS, event("e-again", "again"))
+        running.send(Topic.EVENTS, event("e-again", "again"), partition=1)
+    marker(running, "again")
+    assert running.rows("SELECT count() FROM outcomes FINAL WHERE case_id = 'again'") == [(1,)]
+    until(lambda: running.rows("SELECT count() > 0 FROM events WHERE case_id = 'again'") == [(1,)])
+    assert running.rows("SELECT count() FROM events FINAL WHERE case_id = 'again'") == [(1,)]
+
+
+def test_a_lower_version_never_wins(running: Bench) -> None:
+    running.send(Topic.OUTCOMES, line(outcome("low", version=7, state="met")))
+    running.send(Topic.ROLLUPS, clock_slice(70, version=7, partition=1), key=b"clock")
+    marker(running, "low")
+    running.send(Topic.OUTCOMES, line(outcome("low", version=6, state="breached")))
+    running.send(Topic.ROLLUPS, clock_slice(60, version=6, partition=1), key=b"clock")
+    running.send(Topic.ROLLUPS, clock_slice(80, version=8, partition=2), key=b"clock")
+    marker(running, "lower")
+    until(lambda: running.rows("SELECT count() FROM clock_slices FINAL WHERE partition = 2") == [(1,)])
+    assert running.rows("SELECT state, version FROM outcomes FINAL WHERE case_id = 'low'") == [("met", 7)]
+    assert running.rows("SELECT met FROM clock_slices FINAL WHERE partition = 1") == [(70,)]
+
+
+def test_a_withdrawn_outcome_disappears_and_may_come_back(running: Bench) -> None:
+    seen = "SELECT version FROM outcomes FINAL WHERE case_id = 'gone'"
+    running.send(Topic.OUTCOMES, line(outcome("gone", version=1)))
+    until(lambda: running.rows(seen) == [(1,)])
+    running.send(Topic.OUTCOMES, line(outcome("gone", version=2, withdrawn=1)))
+    marker(running, "gone")
+    assert running.rows(seen) == []
+    running.send(Topic.OUTCOMES, line(outcome("gone", version=3)))
+    until(lambda: running.rows(seen) == [(3,)])
+
+
+def test_a_refused_row_becomes_a_dead_letter_and_its_neighbours_arrive(running: Bench) -> None:
+    bad = [
+        line(outcome("bad-2")).replace(b'"2026-01-31T01:00:00.000Z"', b'"yesterday"'),
+        line(outcome("bad-5")).replace(b'"seq":0', b'"seq":"first"'),
+        b'{"case_id":"bad-7","clock":"cut o',
+    ]
+    good = [line(outcome(f"bad-good-{number}")) for number in range(20)]
+    lines = [*good[:2], bad[0], *good[2:4], bad[1], *good[4:], bad[2]]
+    offset = running.send(Topic.OUTCOMES, b"\n".join(lines), key=b"k", partition=1)
+    stray = running.send(Topic.ROLLUPS, b"{}", key=b"no such kind")
+    marker(running, "bad")
+    assert running.rows("SELECT count() FROM outcomes FINAL WHERE case_id LIKE 'bad-good-%'") == [(20,)]
+    until(lambda: len(running.dead_letters()) == 4)
+    letters = {letter.value: letter for letter in running.dead_letters()}
+    assert set(letters) == {*bad, b"{}"}
+    outcomes, rollups = running.settings.topic(Topic.OUTCOMES), running.settings.topic(Topic.ROLLUPS)
+    assert {letters[row].key for row in bad} == {f"{outcomes}-1-{offset}".encode()}
+    assert letters[b"{}"].key == f"{rollups}-0-{stray}".encode()
+    headers = dict(letters[bad[0]].headers)
+    assert headers["origin"] == b"store"
+    assert b"started_at" in headers["reason"] or b"yesterday" in headers["reason"]
+
+
+def test_tables_that_do_not_fit_stop_the_store_before_it_drains_the_topic(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.send(Topic.OUTCOMES, b"\n".join([line({"started_at": "nonsense"})] * 500))
+    process = bench.start()
+    assert process.wait(60) == 1
+    assert b"PartitionHalted" in bench.log.read_bytes()
+    assert bench.committed(Topic.OUTCOMES) == {}
+    assert bench.dead_letters() == []
