@@ -1,0 +1,121 @@
+"""GET /v1/cases/at-risk and /v1/cases/{case_id}."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas import times
+from services.api.answers import json_answer
+from services.api.case_queries import clocks_of, events_of, urgent
+from services.api.context import ContextDependency
+from services.api.database import Row
+from services.api.parameters import AtRiskParameters
+from services.api.ranges import duration
+from services.web.problems import Problem
+
+router = APIRouter(prefix="/v1/cases", tags=["Cases"])
+
+_LONGEST_WITHIN_MS = 366 * 86_400_000
+
+
+class ClockRecord(BaseModel):
+    """One clock of one case: the fields of an outcome record."""
+
+    case_id: str
+    clock: str
+    seq: int
+    policy: str
+    calendar: str
+    state: str
+    target_s: float
+    elapsed_s: float
+    started_at: str
+    due_at: str | None
+    stopped_at: str | None
+    breached_at: str | None
+    channel: str | None
+    team: str | None
+    agent_id: str | None
+    priority: str | None
+    customer_tier: str | None
+    category: str | None
+    queue: str | None
+
+
+class AtRiskRow(ClockRecord):
+    """A clock that is about to run out."""
+
+    remaining_s: float = Field(description="Until it is due; negative where it is overdue.")
+
+
+class AtRiskAnswer(BaseModel):
+    """Clocks about to run out, soonest due first; before them the overdue ones where asked for, latest first."""
+
+    as_of: str
+    within_s: float
+    rows: list[AtRiskRow]
+
+
+class CaseEvent(BaseModel):
+    """An event as it was pushed, and when it arrived."""
+
+    model_config = ConfigDict(extra="allow")
+
+    event_id: str
+    type: str
+    occurred_at: str
+    received_at: str
+
+
+class CaseAnswer(BaseModel):
+    """All about one case."""
+
+    case_id: str
+    as_of: str
+    clocks: list[ClockRecord]
+    events: list[CaseEvent]
+
+
+@router.get("/at-risk", responses={200: {"model": AtRiskAnswer}})
+async def get_at_risk(asked: Annotated[AtRiskParameters, Query()], context: ContextDependency) -> Response:
+    """Running clocks that are due in (now, now + within], soonest due first."""
+    within_ms = min(duration("within", asked.within), _LONGEST_WITHIN_MS)
+    now, where = context.now(), asked.where()
+    soon, late = await urgent(context.database, where, now, within_ms, asked.limit, overdue=asked.overdue)
+    rows = (late + soon)[: asked.limit]
+    return json_answer({"as_of": times.text(now), "within_s": within_ms / 1000, "rows": rows})
+
+
+@router.get("/{case_id:path}", responses={200: {"model": CaseAnswer}})
+async def get_case(case_id: Annotated[str, Path(max_length=512)], context: ContextDependency) -> Response:
+    """The clocks and the events of one case. Its id may hold any character, percent-encoded where URLs demand it."""
+    clocks, events = await asyncio.gather(clocks_of(context.database, case_id), events_of(context.database, case_id))
+    if not clocks and not events:
+        raise Problem(HTTPStatus.NOT_FOUND, f"there is no case {case_id!r}")
+    return json_answer(
+        {
+            "case_id": case_id,
+            "as_of": times.text(context.now()),
+            "clocks": clocks,
+            "events": [_as_pushed(event) for event in events],
+        }
+    )
+
+
+def _as_pushed(event: Row) -> dict[str, Any]:
+    try:
+        body = msgspec.json.decode(event["body"])
+    except msgspec.DecodeError:
+        body = None
+    known = {
+        "event_id": event["event_id"],
+        "type": event["type"],
+        "occurred_at": times.text(event["occurred_at_ms"]),
+        "received_at": times.text(event["received_at_ms"]),
+    }
+    # A CloudEvent names these otherwise; what we understood wins over what stands in the body.
+    return (body if isinstance(body, dict) else {}) | known

@@ -1,0 +1,75 @@
+"""Ends of clocks in a range, and clocks open now. Two sources for the ends, which agree:
+
+- `outcomes`: exact to the millisecond for any range, reads every clock instance ever;
+- `clock_slices`: one-minute sums, exact where the range and its steps are whole minutes, a thousand times smaller.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.outcome import ClockState
+from services.api.database import Questions, Row
+from services.api.dimensions import Where, row_limit
+from services.api.ranges import Range, Steps
+
+_END_COUNTS = ("met", "breached", "cancelled")
+OPEN_COUNTS = ("running", "paused")
+_AT = "fromUnixTimestamp64Milli({{{0}:Int64}}, 'UTC')"
+_FROM, _TO = _AT.format("from_ms"), _AT.format("to_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class ClockQuery:
+    """What to count: clocks that pass `where`, by clock and the dimensions `by`."""
+
+    by: Sequence[str]
+    where: Where
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that make a group."""
+        return ("clock", *self.by)
+
+    def group_of(self, row: Row) -> tuple[Any, ...]:
+        """The group a row belongs to."""
+        return tuple(row[key] for key in self.keys)
+
+
+def compliance(met: int, breached: int) -> float | None:
+    """met / (met + breached); null without any."""
+    return met / (met + breached) if met + breached else None
+
+
+async def ended(database: Questions, query: ClockQuery, range_: Range, steps: Steps | None = None) -> list[Row]:
+    """Rows of the group's keys, `step` (an index, with steps only), met, breached, cancelled; none where all are 0."""
+    whole = steps.whole_minutes if steps else range_.whole_minutes
+    source, at = ("clock_slices", "slice") if whole else ("outcomes", "ended_at")
+    counts = [f"sum({name}) AS {name}" if whole else f"countIf(state = '{name}') AS {name}" for name in _END_COUNTS]
+    keys = [*query.keys]
+    if steps:
+        since = f"toUnixTimestamp64Milli(assumeNotNull({at})) - {{from_ms:Int64}}"
+        keys.append(f"intDiv({since}, {{step_ms:Int64}}) AS step")
+    groups = ", ".join(str(n) for n in range(1, len(keys) + 1))
+    # The sums are named like columns of the table, so HAVING would take the columns for them.
+    sql = (
+        f"SELECT * FROM (SELECT {', '.join(keys + counts)} FROM {source} FINAL"
+        f" WHERE {at} >= {_FROM} AND {at} < {_TO} AND {query.where.sql} GROUP BY {groups})"
+        f" WHERE met != 0 OR breached != 0 OR cancelled != 0"
+        f" LIMIT {row_limit(steps is not None)}"
+    )
+    parameters = {**query.where.parameters, "from_ms": range_.from_ms, "to_ms": range_.to_ms}
+    if steps:
+        parameters["step_ms"] = steps.step_ms
+    return await database.rows(sql, parameters)
+
+
+async def open_now(database: Questions, query: ClockQuery) -> list[Row]:
+    """Rows of the group's keys, running, paused: clocks that have not ended, whenever they began."""
+    counts = ", ".join(f"countIf(state = '{name}') AS {name}" for name in OPEN_COUNTS)
+    sql = (
+        f"SELECT {', '.join(query.keys)}, {counts} FROM outcomes FINAL"
+        f" WHERE state IN ('{ClockState.RUNNING}', '{ClockState.PAUSED}') AND {query.where.sql}"
+        f" GROUP BY {', '.join(query.keys)} LIMIT {row_limit(False)}"
+    )
+    return await database.rows(sql, query.where.parameters)

@@ -1,0 +1,84 @@
+"""Requests that are refused before ClickHouse is asked, and what is said while it is away."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from schemas.errors import InputError
+from schemas.settings import Settings
+from services.api.app import create_app
+
+RANGE = "from=2026-01-02T00:00:00Z&to=2026-01-03T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ("sla/compliance?window=15", "window"),
+        ("sla/compliance?window=90s", "window"),
+        ("sla/compliance?window=90000d", "window"),
+        (f"sla/compliance?window=15m&{RANGE}", "window"),
+        ("sla/compliance?from=2026-01-01T00:00:00Z", "to"),
+        ("sla/compliance?to=2026-01-01T00:00:00Z", "from"),
+        ("sla/compliance?from=2026-01-01T00:00:00&to=2026-01-02T00:00:00Z", "from"),
+        ("sla/compliance?from=2026-01-02T00:00:00Z&to=2026-01-02T00:00:00Z", "to"),
+        ("sla/compliance?from=0001-01-01T00:00:00Z&to=2026-01-02T00:00:00Z", "from"),
+        ("sla/compliance?by=team,shoe", "by"),
+        ("sla/compliance?by=team,team", "by"),
+        ("sla/compliance?chanel=app", "chanel"),
+        ("sla/timeseries?step=0m", "step"),
+        ("sla/timeseries?window=30d&step=1m", "step"),
+        ("metrics/asa?clock=connect", "clock"),
+        ("metrics/asa?step=90s", "step"),
+        ("metrics/asa?from=2026-01-02T00:00:01Z&to=2026-01-03T00:00:00Z", "from, to"),
+        ("cases/at-risk?within=soon", "within"),
+        ("cases/at-risk?limit=0", "limit"),
+        ("stream?queue=x", "queue"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_by_name(client: TestClient, asked: str, named: str) -> None:
+    answer = client.get(f"/v1/{asked}")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"].startswith(f"{named}: ")
+
+
+def test_an_unknown_metric_is_not_found(client: TestClient) -> None:
+    answer = client.get("/v1/metrics/happiness")
+    assert answer.status_code == 404
+    assert "happiness" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["sla/compliance", "metrics/asa", "cases/at-risk", "cases/c1"])
+def test_while_clickhouse_is_away_the_answer_is_503_and_tells_no_secret(client: TestClient, path: str) -> None:
+    answer = client.get(f"/v1/{path}")
+    assert answer.status_code == 503
+    assert answer.json()["detail"] == "ClickHouse does not answer"
+    assert answer.headers["retry-after"] == "1"
+    assert "hush" not in answer.text
+
+
+def test_alive_but_not_ready_without_clickhouse(client: TestClient) -> None:
+    assert client.get("/healthz").json() == {"status": "ok"}
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["missing"] == ["ClickHouse does not answer"]
+
+
+def test_the_catalogue_needs_no_database(client: TestClient) -> None:
+    found = {metric["id"]: metric for metric in client.get("/v1/metrics").json()["metrics"]}
+    assert found["csat_mean"]["goal"] == 4.2
+    assert found["first_response_time"]["zh"] == "平均首次响应时间"
+
+
+def test_it_does_not_start_without_a_key() -> None:
+    with pytest.raises(InputError, match="CONTACTPULSE_API_KEY"):
+        create_app(Settings(api_key=None), loopback=True)
+
+
+def test_docs_describe_every_route_without_foreign_scripts(client: TestClient) -> None:
+    page = client.get("/docs").text
+    for path in ("/v1/sla/compliance", "/v1/cases/{case_id}", "/v1/stream", "/readyz"):
+        assert path in page
+    assert "<script" not in page
+    assert "http://" not in page
+    assert "https://" not in page
