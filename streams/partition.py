@@ -117,6 +117,7 @@ class SourcePartition:
         Raises `PartitionHalted` where too much of it is undecodable; the position then stands before that record.
         """
         sends: list[Send] = []
+        self.engine.arrival = wall
         for offset, value in chunk.records:
             if offset <= self.position:
                 continue
@@ -206,7 +207,7 @@ class SourcePartition:
 
     def slices(self) -> list[Send]:
         """Slices changed since last asked; every series goes to one partition, whatever its source."""
-        cells = self.engine.slices.take(self.engine.now)
+        cells = self.engine.slices.take(self.engine.arrival)
         if not cells:
             return []
         version = self._version()
@@ -236,11 +237,11 @@ class SourcePartition:
     def checkpoint(self, wall: int, end: int) -> Checkpoint:
         """Forgets what is old and begins a checkpoint. Everything told so far must be durable before its manifest."""
         engine = self.engine
-        engine.forget(engine.now - self._retention.cases)
+        engine.forget(wall - self._retention.cases)
         # See `schemas.rollup`: a generation may end only when all that an earlier owner of this partition said in it
         # has been said again.
         settled = self.position + 1 >= end and wall - self._loaded_at > GENERATION_REST_MS
-        if settled and not engine.slices.changed and engine.slices.forget(engine.now - self._retention.slices):
+        if settled and not engine.slices.changed and engine.slices.forget(wall - self._retention.slices):
             self.generation += 1
         engine.sweep()
         return Checkpoint(engine, self.manifest, self.position, self._counter, self.generation)

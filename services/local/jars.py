@@ -146,7 +146,7 @@ def _fetch(jar: Jar, scratch: Path, directory: Path) -> None:
             reason = str(error)
         else:
             if hashlib.sha256(path.read_bytes()).hexdigest() == jar.sha256:
-                os.replace(path, directory / jar.filename)
+                path.replace(directory / jar.filename)
                 return
             reason = "its SHA-256 is not the pinned one"
         path.unlink(missing_ok=True)  # jgo would take half a file for a whole one

@@ -18,7 +18,7 @@ def kept_secret(file: Path, prefix: str = "") -> tuple[str, bool]:
         made = prefix + secrets.token_urlsafe(24)
         draft = file.with_name(file.name + ".new")
         draft.unlink(missing_ok=True)
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as output:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as output:
             output.write(made + "\n")
         draft.replace(file)
     except OSError as error:

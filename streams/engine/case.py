@@ -6,6 +6,8 @@ from streams.engine.facts import Dims, Fact
 
 RUNNING, PAUSED, MET, BREACHED, CANCELLED = range(5)
 STATE_NAMES = ("running", "paused", "met", "breached", "cancelled")
+PAGE = "~"
+"""Begins the id of what is kept like a case but is none: a day of an agent's events without one."""
 NEVER = 1 << 62
 """Later than any instant."""
 
@@ -43,8 +45,8 @@ NEW, OPEN, RESOLVED, CLOSED = range(4)
 class Case(msgspec.Struct, array_like=True, gc=False):
     """A case: the facts known of it, in order, and what they add up to.
 
-    `facts` is keyed by event_id and ordered by (time, event_id). `bucket` (of checkpoints), `touched` (stream
-    time), `timer` (the earliest one set) and `counted` (as open) are the engine's book-keeping; all else is
+    `facts` is keyed by event_id and ordered by (time, event_id). `bucket` (of checkpoints), `touched` (its last
+    arrival), `timer` (the earliest one set) and `counted` (as open) are the engine's book-keeping; all else is
     derived from the facts and the stream time, and a fold makes it anew. Instants are -1 while unknown.
     """
 
@@ -59,6 +61,7 @@ class Case(msgspec.Struct, array_like=True, gc=False):
     last_t: int = -NEVER
     customer: str | None = None
     complaint: bool = False
+    complained: bool = False
     phase: int = NEW
     live: list[Clock] = []
     ended: list[Clock] = []
@@ -69,6 +72,8 @@ class Case(msgspec.Struct, array_like=True, gc=False):
     queued: int = -1
     connected: int = -1
     abandoned: int = -1
+    abandoned_dims: Dims | None = None
+    abandoned_wait: int = 0
     answered: int = -1
     waiting: int = -1
     waiting_bot: int = -1

@@ -16,7 +16,7 @@ import msgspec
 from schemas.event import Event
 from schemas.outcome import Outcome, VersionedOutcome
 from schemas.times import text
-from streams.engine.case import BREACHED, NEVER, OPEN, PAUSED, STATE_NAMES, Case, Clock
+from streams.engine.case import BREACHED, NEVER, OPEN, PAGE, PAUSED, STATE_NAMES, Case, Clock
 from streams.engine.facts import Dims, DimsTable, DimValues, Fact, FactMaker
 from streams.engine.policies import PolicyBook
 from streams.engine.rules import Rules
@@ -29,12 +29,14 @@ BUCKET_CASES = 128
 class Engine:
     """The engine of a partition.
 
-    Stream time `now` only rises, through `advance`. `changed` holds the cases with clocks to tell of, `dirty` the
-    buckets to checkpoint. Not thread-safe.
+    Stream time `now` only rises, through `advance`. `arrival` is when the present input arrives, told by whoever feeds
+    the engine: only forgetting goes by it, because stream time leaps over days where old events are read. `changed`
+    holds the cases with clocks to tell of, `dirty` the buckets to checkpoint. Not thread-safe.
     """
 
     def __init__(self, book: PolicyBook) -> None:
         self.now = -NEVER
+        self.arrival = 0
         self.cases: dict[str, Case] = {}
         self.buckets: dict[int, list[Case]] = {}
         self.changed: dict[str, Case] = {}
@@ -73,6 +75,9 @@ class Engine:
             case.facts[event_id] = fact
             case.last_t, case.last_id = t, event_id
             self.rules.step(case, fact)
+            if self.rules.withdrawn:
+                self.withdrawn += [(case, clock) for clock in self.rules.withdrawn]
+                self.rules.withdrawn.clear()
             if case.next_due < self.now:
                 self.rules.advance(case, self.now)
         else:
@@ -146,8 +151,7 @@ class Engine:
                 yield case.dims
                 yield from (fact.dims for fact in case.facts.values() if fact.dims is not None)
                 yield from (clock.dims for clock in case.clocks if clock.dims is not None)
-                if case.resolved_dims is not None:
-                    yield case.resolved_dims
+                yield from (dims for dims in (case.resolved_dims, case.abandoned_dims) if dims is not None)
             for tuples in self.slices.minutes.values():
                 yield from tuples
 
@@ -203,7 +207,7 @@ class Engine:
         )
 
     def _new_case(self, case_id: str) -> Case:
-        case = self.cases[case_id] = Case(case_id, {}, 0, self.now, self.table.nothing)
+        case = self.cases[case_id] = Case(case_id, {}, 0, self.arrival, self.table.nothing)
         self._file(case)
         return case
 
@@ -217,7 +221,7 @@ class Engine:
         bucket.append(case)
 
     def _touch(self, case: Case) -> None:
-        case.touched = self.now
+        case.touched = self.arrival
         self.dirty.add(case.bucket)
         self.changed[case.id] = case
         # At most one timer a case is waited for; a later one is set when that comes up.
@@ -229,21 +233,22 @@ class Engine:
             case.counted = is_open
             self.open_cases += 1 if is_open else -1
         if not is_open and not case.live:
-            self._finished.append((self.now, case.id))
+            self._finished.append((self.arrival, case.id))
 
     def _refold(self, case: Case, facts: dict[str, Fact]) -> None:
         """Folds a case's history anew because its past changed; tells what is withdrawn, keeps silent what is equal."""
         self.corrections += 1
-        before = {(clock.name, clock.seq): clock for clock in case.clocks}
+        before, dims = {(clock.name, clock.seq): clock for clock in case.clocks}, case.dims
         self.slices.sign = -1
         self._fold(case, case.facts)
         self.slices.sign = 1
         self._fold(case, dict(sorted(facts.items(), key=lambda item: (item[1].t, item[0]))))
+        self.rules.withdrawn.clear()  # of both folds; what counts is what was there before and is not now
         for clock in case.clocks:
             old = before.pop((clock.name, clock.seq), None)
             if old is not None and not old.changed:
                 clock.changed = False
-                clock.changed = clock != old
+                clock.changed = clock != old or (clock.dims is None and case.dims is not dims)
         self.withdrawn += [(case, clock) for clock in before.values()]
 
     def _fold(self, case: Case, facts: dict[str, Fact]) -> None:
@@ -272,4 +277,4 @@ def home_of(event: Event) -> str:
     """The id of the case an event belongs to; for one without a case, a day's page of its agent."""
     if event.case_id is not None:
         return event.case_id
-    return f"~{event.key}/{event.occurred_at.astimezone(UTC):%Y-%m-%d}"
+    return f"{PAGE}{event.key}/{event.occurred_at.astimezone(UTC):%Y-%m-%d}"

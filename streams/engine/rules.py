@@ -17,6 +17,7 @@ from streams.engine.case import (
     NEVER,
     NEW,
     OPEN,
+    PAGE,
     PAUSED,
     RESOLVED,
     RUNNING,
@@ -43,7 +44,9 @@ class Rules:
         self._book = book
         self._slices = slices
         self._merge = table.merge
+        self._nothing = table.nothing
         self._keys: dict[str, ClockKeys] = {}
+        self.withdrawn: list[Clock] = []
         self._limit = book.metrics.answer_within
         self._short = book.metrics.short_abandon
         self._csat_pass = book.metrics.csat_pass
@@ -54,8 +57,8 @@ class Rules:
             "contact.connected": self._connected,
             "contact.abandoned": self._abandoned,
             "contact.transferred": self._transferred,
-            "contact.pending": self._pending,
-            "contact.resumed": self._resumed,
+            "contact.pending": self._pauses,
+            "contact.resumed": self._pauses,
             "contact.updated": self._updated,
             "contact.resolved": self._resolved,
             "contact.reopened": self._reopened,
@@ -77,7 +80,12 @@ class Rules:
         if case.next_due < fact.t:
             self.advance(case, fact.t)
         if fact.dims is not None:
-            case.dims = self._merge(case.dims, fact.dims)
+            dims = self._merge(case.dims, fact.dims)
+            if dims is not case.dims:
+                case.dims = dims
+                for clock in case.live:
+                    if clock.dims is None:  # its record shows the case's present values
+                        clock.changed = True
         if fact.customer is not None:
             case.customer = fact.customer
         rule = self._by_kind[fact.kind]
@@ -93,12 +101,11 @@ class Rules:
 
     # Clocks
 
-    def _start(self, case: Case, name: str, t: int, done: int = 0) -> None:
+    def _start(self, case: Case, name: str, t: int, done: int = 0) -> Clock | None:
         policy = self._book.match(case.dims, case.complaint)
-        if name in policy.clocks:
-            self._run(case, policy, name, t, done)
+        return self._run(case, policy, name, t, done) if name in policy.clocks else None
 
-    def _run(self, case: Case, policy: CompiledPolicy, name: str, t: int, done: int = 0) -> None:
+    def _run(self, case: Case, policy: CompiledPolicy, name: str, t: int, done: int = 0) -> Clock:
         spec = policy.clocks[name]
         seq = 0
         for ended in case.ended:
@@ -113,6 +120,7 @@ class Rules:
             if due < case.next_due:
                 case.next_due = due
         case.live.append(clock)
+        return clock
 
     def _live(self, case: Case, name: str) -> Clock | None:
         for clock in case.live:
@@ -198,13 +206,13 @@ class Rules:
         so far do not reach is never due.
         """
         calendar, left = self._calendar(clock), clock.target - clock.carried
-        if left <= 0:
+        if left < 0:
             return clock.started
         for begin, end in clock.runs:
-            ran = calendar.elapsed(begin, end)
-            if ran >= left:
-                return calendar.after(begin, left)
-            left -= ran
+            due = calendar.after(begin, left)
+            if due < end:  # used up just as the pause begins, a target is not yet exceeded: it is due when that ends
+                return due
+            left -= calendar.elapsed(begin, end)
         since = clock.since if clock.since >= 0 else resumed
         return NEVER if since < 0 else calendar.after(since, left)
 
@@ -235,7 +243,23 @@ class Rules:
             ("bot_response", case.waiting_bot),
         ):
             if start >= 0 and name in policy.clocks:
-                self._run(case, policy, name, start)
+                clock = self._run(case, policy, name, start)
+                if start < t:
+                    self._replay_pauses(case, clock, fact)
+
+    def _replay_pauses(self, case: Case, clock: Clock, opening: Fact) -> None:
+        """Lets a clock that started before the case was opened see the pauses until then."""
+        clock.since, clock.done, clock.state, clock.due = clock.started, 0, RUNNING, clock.started
+        pausing = 0
+        for fact in case.facts.values():
+            if fact is opening:
+                break
+            pausing = _pausing_after(pausing, fact)
+            self._hold(clock, max(fact.t, clock.started), pausing)
+        if clock.state == RUNNING:
+            clock.due = self._due(clock)
+        self._breach_if_passed(case, clock, opening.t)
+        self._set_timer(case)
 
     def _queued(self, case: Case, fact: Fact) -> None:
         first = case.queued < 0
@@ -252,12 +276,14 @@ class Rules:
                 self._unbreach(clock)
             case.live.remove(clock)
             self._set_timer(case)
-        self._start(case, "connect", fact.t)
+        if self._start(case, "connect", fact.t) is None and clock is not None:
+            self.withdrawn.append(clock)  # the policy of the queue does not promise a connection
 
     def _connected(self, case: Case, fact: Fact) -> None:
         t = fact.t
         if case.connected < 0:
             case.connected = t
+            self._book_abandonment(case, -1)
             wait = self._wait(case, t)
             if wait is not None:
                 counts, sign = self._slices.at(t, case.dims), self._slices.sign
@@ -273,16 +299,27 @@ class Rules:
             case.abandoned = t
             wait = self._wait(case, t)
             if wait is not None and case.connected < 0:
-                self._slices.add(t, case.dims, M.ABANDONED)
-                if wait <= self._limit:
-                    self._slices.add(t, case.dims, M.ABANDONED_IN_LIMIT)
-                if wait <= self._short:
-                    self._slices.add(t, case.dims, M.ABANDONED_SHORT)
+                case.abandoned_dims, case.abandoned_wait = case.dims, wait
+                self._book_abandonment(case, 1)
         clock = self._live(case, "connect")
-        if clock is not None and clock.state == RUNNING and clock.due <= t:
+        if clock is not None and clock.state != BREACHED and self.elapsed(clock, t) >= clock.target:
+            clock.due = t
             self._breach(case, clock)  # "cancelled if before due": at the due instant it is too late
         self._nothing_waits(case)
         self._cancel_all(case, t)
+
+    def _book_abandonment(self, case: Case, n: int) -> None:
+        """Counts an abandonment, or takes it back: a contact that a human took after all was not abandoned."""
+        t, dims, wait = case.abandoned, case.abandoned_dims, case.abandoned_wait
+        if dims is None:
+            return
+        self._slices.add(t, dims, M.ABANDONED, n)
+        if wait <= self._limit:
+            self._slices.add(t, dims, M.ABANDONED_IN_LIMIT, n)
+        if wait <= self._short:
+            self._slices.add(t, dims, M.ABANDONED_SHORT, n)
+        if n < 0:
+            case.abandoned_dims = None
 
     def _wait(self, case: Case, t: int) -> int | None:
         since = case.queued if case.queued >= 0 else case.opened
@@ -291,30 +328,32 @@ class Rules:
     def _transferred(self, case: Case, fact: Fact) -> None:
         self._slices.add(fact.t, case.dims, M.TRANSFERS)
 
-    def _pending(self, case: Case, fact: Fact) -> None:
-        case.pausing |= PAUSE_BIT[_reason(fact) or "customer"]
+    def _pauses(self, case: Case, fact: Fact) -> None:
+        case.pausing = _pausing_after(case.pausing, fact)
         for clock in case.live:
-            if clock.since >= 0 and case.pausing & clock.pauses:
-                if clock.since < fact.t:
-                    clock.runs = (*clock.runs, (clock.since, fact.t))
-                clock.done, clock.since, clock.changed = self.elapsed(clock, fact.t), -1, True
+            self._hold(clock, fact.t, case.pausing)
+        self._set_timer(case)
+
+    def _hold(self, clock: Clock, t: int, pausing: int) -> None:
+        """Pauses or resumes a clock at t as the reasons that hold demand, a breached one too."""
+        if pausing & clock.pauses:
+            if clock.since >= 0:
+                if clock.since < t:
+                    clock.runs = (*clock.runs, (clock.since, t))
+                clock.done, clock.since, clock.changed = self.elapsed(clock, t), -1, True
                 if clock.state == RUNNING:
                     clock.state = PAUSED
-        self._set_timer(case)
+        elif clock.since < 0:
+            clock.since, clock.changed = t, True
+            if clock.state == PAUSED:
+                clock.state = RUNNING
+                clock.due = self._due(clock)
 
-    def _resumed(self, case: Case, fact: Fact) -> None:
-        reason = _reason(fact)
-        self._resume(case, fact.t, case.pausing & ~PAUSE_BIT[reason] if reason else 0)
-
-    def _resume(self, case: Case, t: int, pausing: int) -> None:
-        case.pausing = pausing
-        for clock in case.live:
-            if clock.since < 0 and not pausing & clock.pauses:
-                clock.since, clock.changed = t, True
-                if clock.state == PAUSED:
-                    clock.state = RUNNING
-                    clock.due = self._due(clock)
-        self._set_timer(case)
+    def _breach_if_passed(self, case: Case, clock: Clock, t: int) -> None:
+        """Breaches a clock that began, or was given a target, beyond its time: its deadline does not lie ahead."""
+        if clock.state != BREACHED and self.elapsed(clock, t) > clock.target:
+            clock.due = self._due(clock)
+            self._breach(case, clock)
 
     def _updated(self, case: Case, fact: Fact) -> None:
         if fact.data is not None and fact.data[3] is not None:
@@ -328,9 +367,11 @@ class Rules:
             if spec is None or clock.state == BREACHED:
                 continue
             clock.policy, clock.target, clock.changed = policy.name, spec.target, True
-            clock.due = self._due(clock)
-            if clock.state == PAUSED and clock.done > clock.target:
-                self._breach(case, clock)  # the new target had passed before the pause began
+            clock.calendar, clock.pauses = spec.calendar.name, spec.pauses
+            self._hold(clock, fact.t, case.pausing)
+            if clock.state == RUNNING:
+                clock.due = self._due(clock)
+            self._breach_if_passed(case, clock, fact.t)
         self.advance(case, fact.t)
 
     def _resolved(self, case: Case, fact: Fact) -> None:
@@ -340,10 +381,10 @@ class Rules:
                 self._book_resolution(case, case.resolved_dims, -1)
             case.resolved, case.resolved_dims = t, case.dims
             self._book_resolution(case, case.dims, 1)
+        self._nothing_waits(case)
         if case.phase in (NEW, CLOSED):
             return
         case.phase = RESOLVED
-        self._nothing_waits(case)
         self._stop_named(case, "resolution", t)
         self._cancel_all(case, t)
 
@@ -353,14 +394,15 @@ class Rules:
         counts[M.RESOLUTION_MS] = counts.get(M.RESOLUTION_MS, 0) + n * (case.resolved - case.opened)
 
     def _reopened(self, case: Case, fact: Fact) -> None:
+        self._pauses(case, fact)  # the ball is in our court again
         if case.opened < 0 or self._live(case, "resolution") is not None:
             return
         t = fact.t
         if not case.reopened:
             case.reopened = True
             self._slices.add(t, case.dims, M.REOPENED)
+        self._book_abandonment(case, -1)
         case.phase, case.abandoned = OPEN, -1
-        self._resume(case, t, 0)  # the ball is in our court again
         before = next((c for c in reversed(case.ended) if c.name == "resolution"), None)
         done = 0
         if before is not None:
@@ -369,13 +411,16 @@ class Rules:
                 done = before.done
             if mode == "continue":
                 done += self._calendar(before).elapsed(before.stopped, t)
-        self._start(case, "resolution", t, done)
+        clock = self._start(case, "resolution", t, done)
+        if clock is not None:
+            self._breach_if_passed(case, clock, t)
+            self._set_timer(case)
 
     def _closed(self, case: Case, fact: Fact) -> None:
+        self._nothing_waits(case)
         if case.phase == NEW:
             return
         case.phase = CLOSED
-        self._nothing_waits(case)
         self._cancel_all(case, fact.t)
 
     # Messages
@@ -431,8 +476,9 @@ class Rules:
         self._becomes_complaint(case, fact.t)
 
     def _becomes_complaint(self, case: Case, t: int) -> None:
-        if not case.complaint:
-            case.complaint = True
+        case.complaint = True
+        if not case.complained:
+            case.complained = True
             self._slices.add(t, case.dims, M.COMPLAINTS)
 
     def _wrapped(self, case: Case, fact: Fact) -> None:
@@ -469,8 +515,22 @@ class Rules:
         self._said(case, fact, M.AUDITED_CONSISTENCY, M.CONSISTENT, field=1)
 
     def _praised(self, case: Case, fact: Fact) -> None:
-        self._slices.add(fact.t, case.dims, M.PRAISES)
+        # On an agent's page each event stands for itself: it inherits nothing from the one before.
+        own = case.id.startswith(PAGE)
+        self._slices.add(fact.t, (fact.dims or self._nothing) if own else case.dims, M.PRAISES)
 
 
-def _reason(fact: Fact) -> str | None:
-    return None if fact.data is None or fact.data[0] is None else str(fact.data[0])
+PENDING, RESUMED, REOPENED = (KIND[f"contact.{name}"] for name in ("pending", "resumed", "reopened"))
+
+
+def _pausing_after(pausing: int, fact: Fact) -> int:
+    """The pause reasons that hold after a fact, of those that held before."""
+    kind = fact.kind
+    if kind == REOPENED:
+        return 0
+    if kind not in (PENDING, RESUMED):
+        return pausing
+    reason = None if fact.data is None else fact.data[0]
+    if kind == PENDING:
+        return pausing | PAUSE_BIT[str(reason or "customer")]
+    return pausing & ~PAUSE_BIT[str(reason)] if reason else 0

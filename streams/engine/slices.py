@@ -78,14 +78,14 @@ class Slices:
             self.changed.append(cell)
         return cell.counts
 
-    def take(self, now: int) -> list[Cell]:
-        """The cells changed since last asked. Their blocks count as touched at `now` and are to be checkpointed."""
+    def take(self, arrival: int) -> list[Cell]:
+        """The cells changed since last asked. Their blocks count as touched at `arrival` and are to be checkpointed."""
         taken, self.changed = self.changed, []
         for cell in taken:
             cell.changed = False
         for block in {cell.minute // BLOCK_MINUTES for cell in taken}:
             self.blocks.add(block)
-            self.touched[block] = now
+            self.touched[block] = arrival
         return taken
 
     def forget(self, untouched_since: int) -> list[int]:

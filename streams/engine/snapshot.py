@@ -32,7 +32,7 @@ _unpack_slices = msgspec.msgpack.Decoder(list[tuple[int, DimValues, Counts]]).de
 class Manifest(msgspec.Struct, array_like=True):
     """What is true of a partition's rows. `position` is the last applied offset, -1 before the first.
 
-    `counter` continues versions, `generation` is that of slices, `blocks` holds slot and stream time of the last touch.
+    `counter` continues versions, `generation` is that of slices, `blocks` holds slot and last touch.
     """
 
     epoch: int = 0

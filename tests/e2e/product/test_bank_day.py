@@ -90,7 +90,9 @@ def differences(product: Product, truth: dict[str, Totals]) -> list[str]:
             if row.get(state, 0):
                 found.append(f"{category}: {row[state]} {state}: ghosts")
     for metric in METRICS:
-        values = {row["category"]: row["value"] for row in product.get(f"/v1/metrics/{metric}", by="category", **DAY)["rows"]}
+        values = {
+            row["category"]: row["value"] for row in product.get(f"/v1/metrics/{metric}", by="category", **DAY)["rows"]
+        }
         for category, expected in truth.items():
             want = expected.metrics[metric]
             got = values.get(category, 0 if metric.startswith("contacts_") else None) if category else None

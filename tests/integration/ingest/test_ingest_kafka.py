@@ -12,11 +12,11 @@ import httpx
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
+from schemas.routing import partition_of
 from schemas.settings import Settings
 from schemas.topics import Topic
 from services.ingest.app import create_app
 from services.ingest.limits import IngestSettings
-from schemas.routing import partition_of
 from services.provision import ensure_topics
 from tests.integration.ingest.conftest import KEY, eventually, serving
 from tests.support.kafka import RunningBroker, fresh_prefix, start_kafka

@@ -27,7 +27,7 @@ class Up:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env=os.environ | {"PYTHONPATH": os.getcwd()},
+                env=os.environ | {"PYTHONPATH": str(Path.cwd())},
             )
 
     def line(self) -> str:
