@@ -7,7 +7,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,7 +19,7 @@ from schemas.times import text, to_ms
 from schemas.topics import Topic
 from streams.engine.engine import home_of
 from streams.engine.policies import PolicyBook
-from streams.engine.slices import Cell, clock_slices, contact_slice
+from streams.engine.slices import BLOCK_MINUTES, Cell, clock_slices, contact_slice
 from streams.engine.snapshot import Checkpoint, new_engine
 from streams.transport import Chunk
 
@@ -38,6 +38,9 @@ RECORD_BYTES = 900_000
 
 GENERATION_REST_MS = 600_000
 """Slices are not forgotten sooner after a recovery: what an earlier owner said must have been said again first."""
+
+AHEAD_MS = 60_000
+"""How far stream time may run on before the next checkpoint; many times the time between two."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -93,7 +96,6 @@ class SourcePartition:
         self.engine, self.manifest = new_engine(book, read)
         self.manifest.epoch += 1
         self.position = self.manifest.position
-        self.generation = self.manifest.generation
         self.counts = Counts()
         self.halted: PartitionHalted | None = None
         self._partitions = partitions
@@ -102,6 +104,14 @@ class SourcePartition:
         self._loaded_at = now
         self._latest = -1
         self._bad = 0
+        self.engine.arrival = now
+        # What an earlier owner judged after its last checkpoint must be judged again, or what it told of it and late
+        # events have changed since would stand uncorrected: so time goes on from where that owner can have been.
+        if self.manifest.epoch == 1:
+            self.manifest.horizon = now + AHEAD_MS
+        else:
+            self.engine.advance(min(self.manifest.horizon, now))
+        self._wanted = self.engine.now
 
     # In
 
@@ -191,7 +201,8 @@ class SourcePartition:
         """Moves stream time: with the wall clock when all there is has been read, else with the events read so far, so
         that catching up after a pause breaches nothing that was answered in time."""
         caught_up = self.position + 1 >= end
-        self.engine.advance(wall - lateness if caught_up else min(self._latest, wall - lateness))
+        self._wanted = max(self._wanted, wall - lateness if caught_up else min(self._latest, wall - lateness))
+        self.engine.advance(min(self._wanted, self.manifest.horizon))
 
     # Out
 
@@ -211,11 +222,12 @@ class SourcePartition:
         if not cells:
             return []
         version = self._version()
-        tail: tuple[Any, ...] = (self.number, self.generation, version)
+        born = self.engine.slices.born
         clocks: dict[int, list[bytes]] = {}
         contacts: dict[int, list[bytes]] = {}
         for cell in cells:
             target = self._series_partition(cell)
+            tail: tuple[int, ...] = self.number, born[cell.minute // BLOCK_MINUTES], version
             for row in clock_slices(cell):
                 clocks.setdefault(target, []).append(_encode(VersionedClockSlice(*msgspec.structs.astuple(row), *tail)))
             contacts.setdefault(target, []).append(
@@ -241,15 +253,17 @@ class SourcePartition:
         # See `schemas.rollup`: a generation may end only when all that an earlier owner of this partition said in it
         # has been said again.
         settled = self.position + 1 >= end and wall - self._loaded_at > GENERATION_REST_MS
-        if settled and not engine.slices.changed and engine.slices.forget(wall - self._retention.slices):
-            self.generation += 1
+        if settled and not engine.slices.changed:
+            engine.slices.forget(wall - self._retention.slices)
         engine.sweep()
-        return Checkpoint(engine, self.manifest, self.position, self._counter, self.generation)
+        return Checkpoint(engine, self.manifest, self.position, self._counter, self._wanted + AHEAD_MS)
 
     @property
     def unsaved(self) -> bool:
-        """Something happened since the last checkpoint."""
-        return self.position > self.manifest.position or bool(self.engine.dirty or self.engine.slices.blocks)
+        """Something happened since the last checkpoint, or time will soon need one to go on."""
+        if self.position > self.manifest.position or self.engine.dirty or self.engine.slices.blocks:
+            return True
+        return self._wanted > self.manifest.horizon - AHEAD_MS // 2
 
     def _version(self) -> int:
         self._counter += 1

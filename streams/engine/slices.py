@@ -49,7 +49,9 @@ class Slices:
     """All cells in memory, by minute and dimension tuple.
 
     `sign` is -1 while contributions of a case are taken back. `changed` holds the cells touched since they were last
-    taken, `blocks` the blocks touched since the last checkpoint.
+    taken, `blocks` the blocks touched since the last checkpoint. `generation` is that of new blocks, `born` the one
+    that each block keeps for life: a block forgotten and begun again must not overwrite what was told of it, nor one
+    still known be told twice.
     """
 
     def __init__(self) -> None:
@@ -57,6 +59,8 @@ class Slices:
         self.changed: list[Cell] = []
         self.blocks: set[int] = set()
         self.touched: dict[int, int] = {}
+        self.generation = 0
+        self.born: dict[int, int] = {}
         self.sign = 1
 
     def add(self, t: int, dims: Dims, key: str, n: int = 1) -> None:
@@ -86,16 +90,18 @@ class Slices:
         for block in {cell.minute // BLOCK_MINUTES for cell in taken}:
             self.blocks.add(block)
             self.touched[block] = arrival
+            self.born.setdefault(block, self.generation)
         return taken
 
     def forget(self, untouched_since: int) -> list[int]:
         """Drops blocks not touched since then; returns their numbers. All changes must have been taken."""
         gone = [block for block, touched in self.touched.items() if touched < untouched_since]
         for block in gone:
-            del self.touched[block]
+            del self.touched[block], self.born[block]
             self.blocks.discard(block)
             for minute in range(block * BLOCK_MINUTES, (block + 1) * BLOCK_MINUTES):
                 self.minutes.pop(minute, None)
+        self.generation += bool(gone)
         return gone
 
     def dump(self, block: int) -> list[tuple[int, DimValues, Counts]]:

@@ -32,7 +32,8 @@ _unpack_slices = msgspec.msgpack.Decoder(list[tuple[int, DimValues, Counts]]).de
 class Manifest(msgspec.Struct, array_like=True):
     """What is true of a partition's rows. `position` is the last applied offset, -1 before the first.
 
-    `counter` continues versions, `generation` is that of slices, `blocks` holds slot and last touch.
+    `counter` continues versions, `generation` is that of slices, `blocks` holds slot, last touch and generation.
+    Nothing is told at a stream time beyond `horizon` before a later manifest.
     """
 
     epoch: int = 0
@@ -41,7 +42,8 @@ class Manifest(msgspec.Struct, array_like=True):
     generation: int = 0
     now: int = 0
     buckets: dict[int, int] = {}
-    blocks: dict[int, tuple[int, int]] = {}
+    blocks: dict[int, tuple[int, int, int]] = {}
+    horizon: int = 0
 
 
 _unpack_manifest = msgspec.msgpack.Decoder(Manifest).decode
@@ -62,8 +64,9 @@ def load(engine: Engine, read: Callable[[str], bytes | None]) -> Manifest:
     unpack = msgspec.msgpack.Decoder(list[Case], dec_hook=unpack_dims).decode
     for bucket in sorted(manifest.buckets):
         engine.load(bucket, unpack(_row(read, f"b{bucket}.{manifest.buckets[bucket]}")))
-    for block, (slot, touched) in manifest.blocks.items():
-        engine.slices.touched[block] = touched
+    engine.slices.generation = manifest.generation
+    for block, (slot, touched, generation) in manifest.blocks.items():
+        engine.slices.touched[block], engine.slices.born[block] = touched, generation
         engine.slices.load(_unpack_slices(_row(read, f"s{block}.{slot}")), engine.table)
     engine.now = manifest.now
     engine.restored()
@@ -80,11 +83,18 @@ def _row(read: Callable[[str], bytes | None], key: str) -> bytes:
 class Checkpoint:
     """One checkpoint: `rows` first, then (durably) `manifest_row`, then `garbage`."""
 
-    def __init__(self, engine: Engine, last: Manifest, position: int, counter: int, generation: int) -> None:
+    def __init__(self, engine: Engine, last: Manifest, position: int, counter: int, horizon: int = 0) -> None:
         self._engine = engine
         self._last = last
         self.manifest = Manifest(
-            last.epoch, position, counter, generation, engine.now, dict(last.buckets), dict(last.blocks)
+            last.epoch,
+            position,
+            counter,
+            engine.slices.generation,
+            engine.now,
+            dict(last.buckets),
+            dict(last.blocks),
+            max(last.horizon, horizon),
         )
         self._gone: list[str] = []
 
@@ -101,8 +111,9 @@ class Checkpoint:
                 self._gone.append(f"b{bucket}")
         engine.dirty.clear()
         for block in sorted(engine.slices.blocks):
-            slot = self._slot(manifest.blocks.get(block, (None, 0))[0])
-            manifest.blocks[block] = slot, engine.slices.touched[block]
+            before = manifest.blocks.get(block)
+            slot = self._slot(before[0] if before else None)
+            manifest.blocks[block] = slot, engine.slices.touched[block], engine.slices.born[block]
             yield f"s{block}.{slot}", _pack(engine.slices.dump(block))
         engine.slices.blocks.clear()
         for block in manifest.blocks.keys() - engine.slices.touched.keys():

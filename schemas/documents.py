@@ -1,0 +1,133 @@
+"""The contract as documents for other tools: JSON Schemas and an AsyncAPI description, generated and committed.
+
+`python -m schemas.documents` writes docs/contract/, `--check` says whether what is there is current.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
+from schemas.asyncapi import asyncapi
+from schemas.event_document import INSTANT, Schema, event_schema, plain, tidy
+from schemas.metrics import Measure
+from schemas.outcome import ClockState, VersionedOutcome
+from schemas.policy import STANDARD_CLOCKS, PolicyFile
+from schemas.rollup import VersionedClockSlice, VersionedContactSlice, Watermark
+
+DIRECTORY = Path(__file__).parents[1] / "docs" / "contract"
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_INSTANTS = frozenset({"slice", "stream_time", "started_at", "due_at", "stopped_at", "breached_at"})
+_DURATION_UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+
+
+def documents() -> dict[str, Schema]:
+    """Every document by file name."""
+    return {
+        "event.schema.json": event_schema(),
+        "policy.schema.json": policy_schema(),
+        "outcome.schema.json": _output(VersionedOutcome, "outcome"),
+        "clock-slice.schema.json": _output(VersionedClockSlice, "clock-slice"),
+        "contact-slice.schema.json": _output(VersionedContactSlice, "contact-slice"),
+        "watermark.schema.json": _output(Watermark, "watermark"),
+        "asyncapi.json": asyncapi(),
+    }
+
+
+def _output(type_: type[msgspec.Struct], name: str) -> Schema:
+    """The schema of a line that the product writes."""
+    _, definitions = msgspec.json.schema_components([type_])
+    schema = cast(Schema, definitions[type_.__name__])
+    tidy(schema)
+    schema["title"] = name
+    told = (base.__doc__ for base in reversed(type_.__mro__) if base not in (object, msgspec.Struct))
+    schema["description"] = " ".join(plain(text) for text in told if text)
+    schema["required"] = list(schema["properties"])
+    for field, said in schema["properties"].items():
+        if field in _INSTANTS:
+            text = next(part for part in (said, *said.get("anyOf", ())) if part.get("type") == "string")
+            text |= {"format": "date-time", "pattern": INSTANT}
+    if type_ is VersionedOutcome:
+        schema["properties"]["state"]["enum"] = [str(state) for state in ClockState]
+    if type_ is VersionedContactSlice:
+        measures = [value for name, value in vars(Measure).items() if name.isupper()]
+        schema["properties"]["counts"]["propertyNames"] = {"type": "string", "examples": measures}
+    return {"$schema": _DIALECT, "$id": f"urn:contactpulse:v1:{name}"} | schema
+
+
+def policy_schema() -> Schema:
+    """A policy file as an editor can check it while it is written. What hangs together across the file (the last policy
+    without match, known calendars, names given once) only `contactpulse check-policy` says."""
+    schema = PolicyFile.model_json_schema(schema_generator=_PolicyGenerator)
+    # The clocks that this version knows; a name mistyped is then seen at once.
+    definitions = schema["$defs"]
+    definitions["Clock"]["description"] = "One promise: how long it may take."
+    definitions["MetricSettings"]["description"] = "Limits that metric formulas read."
+    definitions["Policy"]["properties"]["clocks"]["propertyNames"] = {"enum": list(STANDARD_CLOCKS)}
+    return {"$schema": _DIALECT, "$id": "urn:contactpulse:v1:policy"} | schema
+
+
+class _PolicyGenerator(GenerateJsonSchema):
+    """Describes the text of a file rather than the values made of it: durations as `15m`, one value for a list."""
+
+    def function_before_schema(self, schema: Any) -> JsonSchemaValue:
+        inner = super().function_before_schema(schema)
+        if inner.get("type") == "integer":
+            return {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$", "examples": ["15s", "5m", "2h"]}
+        if inner.get("type") == "array":
+            return {"anyOf": [inner, inner["items"]]}
+        return inner
+
+    def default_schema(self, schema: Any) -> JsonSchemaValue:
+        said = super().default_schema(schema)
+        default = said.get("default")
+        if default is None or "$ref" in said:
+            said.pop("default", None)
+        elif said.get("type") == "string" and isinstance(default, int):
+            unit = next(unit for unit, length in _DURATION_UNITS.items() if default % length == 0)
+            said["default"] = f"{default // _DURATION_UNITS[unit]}{unit}"
+        return said
+
+
+def rendered(document: Schema) -> str:
+    """The text of a document as it is committed."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def outdated(directory: Path = DIRECTORY) -> list[str]:
+    """Names of files in `directory` that are missing, not current, or of no document."""
+    wanted = {name: rendered(document) for name, document in documents().items()}
+    there = {path.name: path.read_text(encoding="utf-8") for path in directory.glob("*.json")}
+    return sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Writes or checks the documents; exit code 1 where a check fails."""
+    parser = argparse.ArgumentParser(prog="python -m schemas.documents", description=main.__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a file is not current")
+    parser.add_argument("--directory", type=Path, default=DIRECTORY, help="default: docs/contract")
+    options: Any = parser.parse_args(arguments)
+    names = outdated(options.directory)
+    if options.check:
+        for name in names:
+            print(f"{options.directory / name} is not current: run python -m schemas.documents", file=sys.stderr)
+        return 1 if names else 0
+    options.directory.mkdir(parents=True, exist_ok=True)
+    current = documents()
+    for name in names:
+        path = options.directory / name
+        if name in current:
+            path.write_text(rendered(current[name]), encoding="utf-8")
+        else:
+            path.unlink()
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""How long properties look: quick by default; `CONTACTPULSE_HYPOTHESIS=deep` looks for many minutes."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from streams.engine import engine, snapshot
+
+# An example is a seed: there is nothing to shrink.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+COMMON = settings(deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", COMMON, max_examples=60)
+settings.register_profile("deep", COMMON, max_examples=10_000)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deep runs take as long as they take."""
+    if os.environ.get("CONTACTPULSE_HYPOTHESIS") == "deep":
+        for item in items:
+            item.add_marker(pytest.mark.timeout(0))
+
+
+@pytest.fixture(autouse=True, scope="package")
+def small_buckets() -> Iterator[None]:
+    """Checkpoint buckets of two cases, so that a few cases fill, thin out and merge several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "BUCKET_CASES", 2)
+        patch.setattr(snapshot, "SPARSE", 2)
+        yield
+
+
+settings.load_profile(os.environ.get("CONTACTPULSE_HYPOTHESIS", "quick"))

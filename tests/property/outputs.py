@@ -1,0 +1,69 @@
+"""A reader of what the engine tells: keeps the newest version of every record, as the stores do."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from schemas.outcome import VersionedOutcome
+from schemas.rollup import DIMENSIONS
+from streams.engine.slices import Cell, clock_slices, contact_slice
+from tests.oracles.contract import Json
+from tests.property.driving import view_rows
+
+
+class Told:
+    """The newest outcome a (case, clock, seq) and the newest slice a (minute, series, source, generation)."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[Any, Json] = {}
+        self.clocks: dict[Any, Json] = {}
+        self.contacts: dict[Any, Json] = {}
+
+    def outcome(self, record: Json) -> None:
+        """Takes an outcome record; an older one than known changes nothing."""
+        _keep(self.outcomes, (record["case_id"], record["clock"], record["seq"]), record)
+
+    def slice(self, kind: str, row: Json) -> None:
+        """Takes a slice row of kind clock or contact."""
+        rows = self.clocks if kind == "clock" else self.contacts
+        names = ("slice", "clock", "partition", "generation", *DIMENSIONS)
+        _keep(rows, tuple(row.get(name) for name in names), row)
+
+    def take(self, outcomes: Iterable[VersionedOutcome], cells: Iterable[Cell], version: int) -> None:
+        """Takes what an engine told directly."""
+        for outcome in outcomes:
+            self.outcome(msgspec.to_builtins(outcome))
+        for cell in cells:
+            for row in clock_slices(cell):
+                self.slice("clock", msgspec.to_builtins(row) | {"version": version})
+            self.slice("contact", msgspec.to_builtins(contact_slice(cell)) | {"version": version})
+
+    def view(self) -> Json:
+        """As `driving.view`, except that a clock still counting has no elapsed time: it was told long ago."""
+        known = [record for record in self.outcomes.values() if not record["withdrawn"]]
+        known.sort(key=lambda r: (r["case_id"], r["clock"], r["seq"]))
+        return {"outcomes": timeless(known)} | view_rows(self.clocks.values(), self.contacts.values())
+
+
+def _keep(known: dict[Any, Json], key: Any, record: Json) -> None:
+    before = known.get(key)
+    if before is None or before["version"] <= record["version"]:
+        known[key] = record
+
+
+def timeless(outcomes: Iterable[Json]) -> list[Json]:
+    """Outcomes without version, and without the elapsed time of clocks still counting."""
+    return [
+        {
+            name: None if name == "elapsed_s" and not record["stopped_at"] else value
+            for name, value in record.items()
+            if name not in ("version", "withdrawn")
+        }
+        for record in outcomes
+    ]
+
+
+def without_elapsed(view: Json) -> Json:
+    """An oracle's view as `Told.view` has it."""
+    return view | {"outcomes": timeless(view["outcomes"])}

@@ -1,0 +1,124 @@
+"""State saved and restored at any cut goes on as if nothing had happened; what was half written is not seen."""
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+
+from hypothesis import given
+
+from schemas.times import to_ms
+from streams.engine.policies import PolicyBook
+from streams.engine.snapshot import Checkpoint, Row, new_engine
+from tests.oracles import histories
+from tests.oracles.contract import Json, parse, show
+from tests.property.driving import assert_same, book, decoded, expected, view
+from tests.property.outputs import Told, without_elapsed
+from tests.property.test_engine_laws import ticks
+
+
+class Saved:
+    """An engine whose rows are kept in a dict, as in the worker's table."""
+
+    def __init__(self, policy: PolicyBook, rows: dict[str, bytes]) -> None:
+        self.rows = rows
+        self.engine, self.manifest = new_engine(policy, rows.get)
+        self.manifest.epoch += 1
+        self.position = self.manifest.position
+        self.counter = self.manifest.counter
+        self._apply([Checkpoint(self.engine, self.manifest, self.position, self.counter).manifest_row()])
+
+    def take(self, told: Told) -> None:
+        """What the engine says goes to `told`."""
+        self.counter += 1
+        version = self.manifest.epoch << 32 | self.counter
+        told.take(self.engine.take_outcomes(version), self.engine.slices.take(self.engine.now), version)
+
+    def save(self, told: Told, until: Callable[[], bool] = lambda: False) -> None:
+        """A checkpoint, torn off before the row at which `until` says so."""
+        self.take(told)
+        checkpoint = Checkpoint(self.engine, self.manifest, self.position, self.counter)
+        for row in checkpoint.rows():
+            if until():
+                return
+            self._apply([row])
+        if until():
+            return
+        self._apply([checkpoint.manifest_row()])
+        self.manifest = checkpoint.manifest
+        self._apply(list(checkpoint.garbage()))
+
+    def _apply(self, rows: list[Row]) -> None:
+        for key, value in rows:
+            if value is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = value
+
+
+@given(histories.randoms)
+def test_a_restored_engine_goes_on_identically(rng: random.Random) -> None:
+    policy, events = histories.policy(rng), histories.history(rng, most=10, cases=5)
+    now = histories.final(rng, events)
+    coming, moments = histories.arrivals(rng, events), ticks(rng, events)
+    compiled, told, rows = book(policy), Told(), dict[str, bytes]()
+    saved = Saved(compiled, rows)
+    zombie: Saved | None = None
+    while saved.position + 1 < len(coming):
+        saved.position += 1
+        saved.engine.apply(decoded(coming[saved.position]))
+        if rng.randrange(3) == 0:
+            saved.engine.advance(moments[min(len(moments) - 1, saved.position)] if moments else -1)
+        what = rng.randrange(12)
+        if what < 3:
+            saved.save(told)
+        elif what == 3:
+            before = view(saved.engine)
+            saved.save(told)
+            zombie, saved = saved, Saved(compiled, rows)
+            assert view(saved.engine) == before
+        elif what == 4:  # killed while it saved: what it had told meanwhile is told again
+            saved.save(told, until=lambda: rng.randrange(3) == 0)
+            reached = saved.engine.now
+            zombie, saved = None, Saved(compiled, rows)
+            saved.engine.advance(reached)
+        elif what == 5 and zombie is not None:  # an owner that does not know it lost its partition saves once more
+            zombie.engine.advance(zombie.engine.now + 1000)
+            zombie.save(Told())
+            zombie = None
+    saved.engine.advance(to_ms(now))
+    saved.take(told)
+    want = expected(coming, policy, now)
+    assert_same(view(saved.engine), want)
+    assert_same(told.view(), without_elapsed(want))
+
+
+@given(histories.randoms)
+def test_forgotten_cases_stay_told(rng: random.Random) -> None:
+    policy = histories.policy(rng)
+    compiled, told, rows = book(policy), Told(), dict[str, bytes]()
+    saved, everything = Saved(compiled, rows), list[Json]()
+    day = timedelta(days=1)
+    for number in range(rng.randrange(2, 6)):
+        coming = [_later(e, number, day) for e in histories.arrivals(rng, histories.history(rng, most=8, cases=4))]
+        everything += coming
+        for event in coming:
+            saved.engine.apply(decoded(event))
+            if rng.randrange(6) == 0:
+                saved.save(told)
+        now = histories.final(rng, coming)
+        saved.engine.advance(to_ms(now))
+        saved.take(told)
+        saved.engine.forget(saved.engine.now - rng.choice((1, 86_400_000)))
+        saved.engine.slices.forget(saved.engine.now - 86_400_000 * 9)
+        saved.save(told)
+        if rng.randrange(2):
+            saved = Saved(compiled, rows)
+        assert_same(told.view(), without_elapsed(expected(everything, policy, now)))
+    kept = {key.partition(".")[0] for key in rows if key.startswith("b")}
+    assert len(kept) == len(saved.manifest.buckets), "rows of emptied buckets are removed"
+
+
+def _later(event: Json, number: int, day: timedelta) -> Json:
+    at = parse(event["occurred_at"]) + number * day
+    about = {"case_id": f"{number}-{event['case_id']}"} if event.get("case_id") else {}
+    return event | about | {"occurred_at": show(at), "event_id": f"{event['event_id']}-{number}"}
