@@ -245,7 +245,7 @@ def decode_data(event: Event) -> msgspec.Struct | None:
     if decoder is None:
         return None
     raw = event.data
-    if not raw or raw == b"null":
+    if not raw or bytes(raw) == b"null":
         if event.type in _REQUIRED_DATA:
             raise EventRejected(f"required for {event.type}", "data", event.event_id)
         return None

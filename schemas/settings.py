@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     retain_h: float = Field(default=168.0, gt=0)
     """A finished case or an untouched slice stays in the engine's memory this long after it was last touched; within
     it late, corrected and duplicate events are handled exactly. 7 d is the default repeat window."""
+    drain_undecodable: bool = False
+    """True: a worker dead-letters undecodable events however many there are, instead of halting their partition; for
+    getting past a known bad stretch."""
     session_timeout_s: float = Field(default=6.0, ge=1)
     """Kafka group session: how long a killed worker's partitions wait. 6 s is the usual minimum of brokers."""
     store_flush_s: float = Field(default=0.5, gt=0)

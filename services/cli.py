@@ -26,7 +26,8 @@ app.add_typer(convert_app, name="convert")
 
 Host = Annotated[str, typer.Option(help="Address to listen on. Nothing listens beyond loopback unless asked.")]
 Policy = Annotated[Path | None, typer.Option(help="Policy file; without it, the one that ships.")]
-MetricsPort = Annotated[int | None, typer.Option(help="Serve Prometheus metrics on this loopback port.")]
+MetricsPort = Annotated[int | None, typer.Option(help="Serve Prometheus metrics on this port.")]
+MetricsHost = Annotated[str, typer.Option(help="Address of the metrics port.")]
 
 
 @app.command()
@@ -121,7 +122,7 @@ def check_policy(policy: Annotated[Path, typer.Argument(help="Policy file.")]) -
 
 
 @app.command()
-def worker(metrics_port: MetricsPort = None) -> None:
+def worker(metrics_port: MetricsPort = None, metrics_host: MetricsHost = "127.0.0.1") -> None:
     """Run a stream worker."""
     from services import logs
     from services.provision import ensure_topics
@@ -130,15 +131,15 @@ def worker(metrics_port: MetricsPort = None) -> None:
     settings = _settings()
     logs.configure(settings, os.environ.get("CONTACTPULSE_WORKER_ID", "worker"))
     ensure_topics(settings)
-    run(settings, metrics_port)
+    run(settings, metrics_port=metrics_port, metrics_host=metrics_host)
 
 
 @app.command()
-def store(metrics_port: MetricsPort = None) -> None:
+def store(metrics_port: MetricsPort = None, metrics_host: MetricsHost = "127.0.0.1") -> None:
     """Run the sink from Kafka to ClickHouse; migrates ClickHouse first."""
     from services.store.main import run
 
-    run(_settings(), metrics_port=metrics_port)
+    run(_settings(), metrics_port=metrics_port, metrics_host=metrics_host)
 
 
 @app.command()

@@ -15,7 +15,6 @@ import faust
 import structlog
 from faust.types import TP
 
-from schemas.errors import PartitionHalted
 from schemas.settings import Settings
 from schemas.topics import Topic
 from streams.engine.policies import PolicyBook
@@ -98,12 +97,7 @@ class PartitionAgent:
                 consumer.rewind(tp, partition.position + 1)
             return
         owned.asked_rewind = None
-        try:
-            sends = partition.feed(chunk, self._now())
-        except PartitionHalted as halted:
-            partition.halted = halted
-            log.error(str(halted))
-            return
+        sends = partition.feed(chunk, self._now())
         partition.advance(self._now(), self._lateness_ms, chunk.end)
         sends += partition.outcomes()
         clock = time.monotonic()
@@ -116,7 +110,10 @@ class PartitionAgent:
         for send in sends:
             owned.pending.append(await self._send(send))
         wait = max(self._settings.checkpoint_s, 5 * owned.checkpoint_took)
-        if clock - owned.checkpointed >= wait and partition.unsaved:
+        if partition.halted is not None:
+            log.error(str(partition.halted))
+            await self._checkpoint(tp, owned, chunk.end)
+        elif clock - owned.checkpointed >= wait and partition.unsaved:
             await self._checkpoint(tp, owned, chunk.end)
 
     async def _take_over(self, tp: TP) -> Owned | None:
@@ -129,6 +126,8 @@ class PartitionAgent:
             self._retention,
             lambda key: table.get(_row_key(number, key)),
             self._now(),
+            self._lateness_ms,
+            self._settings.drain_undecodable,
         )
         owned = self.owned[number] = Owned(partition)
         await self._write_manifest(owned, partition.checkpoint(self._now(), 1 << 62))

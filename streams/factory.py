@@ -28,6 +28,8 @@ def create_app(settings: Settings, policy: PolicyFile | None = None, metrics: Wo
     if policy is None:
         policy = load_policy(settings.policy) if settings.policy else default_policy()
     brokers = [URL(f"kafka://{address.strip()}") for address in settings.kafka.split(",")]
+    directory = settings.data_dir / "worker"
+    directory.mkdir(parents=True, exist_ok=True)  # Faust makes only the last part of the path
     app = faust.App(
         f"{settings.topic_prefix}contactpulse-worker",
         broker=brokers,
@@ -45,7 +47,7 @@ def create_app(settings: Settings, policy: PolicyFile | None = None, metrics: Wo
         broker_heartbeat_interval=settings.session_timeout_s / 4,
         broker_max_poll_interval=300.0,
         web_enabled=False,
-        datadir=str(settings.data_dir / "worker"),
+        datadir=str(directory),
     )
     transport = Transport(brokers, app)
     transport.source_topic = settings.topic(Topic.EVENTS)

@@ -91,6 +91,8 @@ class SourcePartition:
         retention: Retention,
         read: Callable[[str], bytes | None],
         now: int,
+        lateness: int = 0,
+        drain_undecodable: bool = False,
     ) -> None:
         self.number = number
         self.engine, self.manifest = new_engine(book, read)
@@ -104,14 +106,11 @@ class SourcePartition:
         self._loaded_at = now
         self._latest = -1
         self._bad = 0
+        self._drain = drain_undecodable
         self.engine.arrival = now
-        # What an earlier owner judged after its last checkpoint must be judged again, or what it told of it and late
-        # events have changed since would stand uncorrected: so time goes on from where that owner can have been.
+        self._wanted = self._resume_at = min(self.manifest.horizon, now - lateness)
         if self.manifest.epoch == 1:
             self.manifest.horizon = now + AHEAD_MS
-        else:
-            self.engine.advance(min(self.manifest.horizon, now))
-        self._wanted = self.engine.now
 
     # In
 
@@ -124,16 +123,24 @@ class SourcePartition:
     def feed(self, chunk: Chunk, wall: int) -> list[Send]:
         """Applies a chunk's records beyond the position. `wall` is the wall clock in ms.
 
-        Raises `PartitionHalted` where too much of it is undecodable; the position then stands before that record.
+        Where too much is undecodable it sets `halted` and stops after that record: what it gave so far must be sent
+        and checkpointed, then the partition left alone.
         """
         sends: list[Send] = []
         self.engine.arrival = wall
+        if self._resume_at:
+            # What an earlier owner judged after its last checkpoint must be judged again, or what it told and late
+            # events have changed since would stand uncorrected: time goes on from where that owner can have been.
+            self.engine.advance(self._resume_at)
+            self._resume_at = 0
         for offset, value in chunk.records:
             if offset <= self.position:
                 continue
             if value:
                 self._feed_record(offset, value, wall, sends)
             self.position = offset
+            if self.halted is not None:
+                break
         return sends
 
     def _feed_record(self, offset: int, value: bytes, wall: int, sends: list[Send]) -> None:
@@ -189,10 +196,11 @@ class SourcePartition:
             self._bad -= recent[0]
         recent.append(bad)
         self._bad += bad
-        if bad and self._bad >= BAD_LEAST and self._bad > BAD_SHARE * len(recent):
-            raise PartitionHalted(
+        if bad and not self._drain and self._bad >= BAD_LEAST and self._bad > BAD_SHARE * len(recent):
+            self.halted = PartitionHalted(
                 f"{Topic.EVENTS} partition {self.number} halted near offset {self.position + 1}: {self._bad} of the "
-                f"last {len(recent)} events were undecodable; see {Topic.DEAD}, mend the producer, restart the worker"
+                f"last {len(recent)} events were undecodable; see {Topic.DEAD}, mend the producer, restart the worker "
+                f"(with CONTACTPULSE_DRAIN_UNDECODABLE=true to get past what is already there)"
             )
 
     # Time

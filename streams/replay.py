@@ -21,7 +21,7 @@ from schemas.policy import PolicyFile
 from schemas.times import text, to_ms
 from streams.engine.engine import Engine
 from streams.engine.policies import PolicyBook
-from streams.engine.slices import clock_slices, contact_slice
+from streams.engine.slices import clock_slices, with_clock_sums
 
 SHOWN_REJECTIONS = 10
 """How many rejected lines the command line shows; rejected.ndjson has all."""
@@ -51,7 +51,6 @@ class Replay:
     duplicates: int = 0
     after_until: int = 0
     rejected: list[Rejected] = field(default_factory=list)
-    last: int | None = None
 
 
 def replay(
@@ -72,7 +71,7 @@ def replay(
         for path in paths:
             with _opened(path) as lines:
                 _apply_lines(engine, lines, str(path), until, result, progress)
-        final = until if until is not None else result.last
+        final = until if until is not None else max((case.last_t for case in engine.cases.values()), default=None)
         if final is not None:
             engine.advance(final)
         try:
@@ -86,7 +85,6 @@ def replay(
 def _apply_lines(
     engine: Engine, lines: BinaryIO, name: str, until: int | None, result: Replay, progress: Callable[[int], None]
 ) -> None:
-    latest = -1 if result.last is None else result.last
     apply = engine.apply
     read = applied = duplicates = 0
     for number, line in enumerate(lines, 1):
@@ -97,22 +95,17 @@ def _apply_lines(
             progress(result.read + read)
         try:
             event = decode_envelope(line)
-            t = to_ms(event.occurred_at)
-            if until is not None and t > until:
+            if until is not None and to_ms(event.occurred_at) > until:
                 result.after_until += 1
-                continue
-            if apply(event):
+            elif apply(event):
                 applied += 1
             else:
                 duplicates += 1
-            if t > latest:
-                latest = t
         except EventRejected as error:
             result.rejected.append(Rejected(name, number, error.field, error.reason))
     result.read += read
     result.applied += applied
     result.duplicates += duplicates
-    result.last = latest if latest >= 0 else None
     progress(result.read)
 
 
@@ -123,16 +116,13 @@ def _write(engine: Engine, out: Path, final: int | None, result: Replay) -> None
             file.write(_json.encode(record) + b"\n")
             states.setdefault(record.clock, Counter())[record.state] += 1
     totals: Counter[str] = Counter()
-    with (out / "rollups.ndjson").open("wb") as rollups, (out / "contacts.ndjson").open("wb") as contacts:
+    with (out / "rollups.ndjson").open("wb") as rollups:
         for cell in engine.slices.cells():
             # A correction may leave zeros behind; whether it does depends on the order of arrival.
             cell.counts = {key: n for key, n in cell.counts.items() if n}
             for row in clock_slices(cell):
                 rollups.write(_json.encode(row) + b"\n")
-            contact = contact_slice(cell)
-            if contact.counts:
-                contacts.write(_json.encode(contact) + b"\n")
-                totals.update(contact.counts)
+            totals.update(cell.counts)
     (out / "summary.json").write_bytes(
         msgspec.json.format(_json.encode(_summary(states, totals, final, result))) + b"\n"
     )
@@ -161,7 +151,7 @@ def _summary(
             "after_until": result.after_until,
         },
         "clocks": clocks,
-        "metrics": {id: metric.compute(totals) for id, metric in CATALOGUE.items()},
+        "metrics": {id: metric.compute(with_clock_sums(totals)) for id, metric in CATALOGUE.items()},
     }
 
 

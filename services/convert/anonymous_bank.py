@@ -57,6 +57,12 @@ class Counts:
     events: int = 0
     skipped: Counter[Skip] = field(default_factory=Counter)
 
+    def __str__(self) -> str:
+        skipped = ", ".join(f"{n:,} {reason}" for reason, n in self.skipped.most_common())
+        return (
+            f"{self.events:,} events of {self.calls:,} calls; {self.rows - self.calls:,} rows skipped: {skipped or '-'}"
+        )
+
 
 @dataclass(slots=True, frozen=True)
 class _Call:

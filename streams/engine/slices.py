@@ -5,6 +5,7 @@ all that is known of a minute and tuple.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from schemas.metrics import Measure
@@ -28,6 +29,7 @@ class ClockKeys(NamedTuple):
     elapsed_ms: str
 
 
+@lru_cache(maxsize=256)
 def clock_keys(clock: str) -> ClockKeys:
     """The cell keys of a clock."""
     return ClockKeys(*(f"{clock}.{field}" for field in ClockKeys._fields))
@@ -130,22 +132,42 @@ def sortable(values: DimValues) -> tuple[tuple[bool, str], ...]:
     return tuple((value is not None, value or "") for value in values)
 
 
+@lru_cache(maxsize=256)
+def _clock_of(key: str) -> str:
+    return key.partition(".")[0]
+
+
 def clock_slices(cell: Cell) -> Iterator[ClockSlice]:
     """The clock slices that a cell holds, by clock name."""
     counts = cell.counts
+    clocks = {_clock_of(key) for key in counts if "." in key}
+    if not clocks:
+        return
     begin = text(cell.minute * MINUTE_MS)
-    for clock in sorted({key.partition(".")[0] for key in counts if "." in key}):
+    for clock in sorted(clocks):
         met, breached, cancelled, late, elapsed = (counts.get(key, 0) for key in clock_keys(clock))
         yield ClockSlice(begin, clock, *cell.dims.values, met, breached, cancelled, met + late, elapsed)
 
 
 def contact_slice(cell: Cell) -> ContactSlice:
-    """The contact slice of a cell, with the sums over clocks that metrics read among its counts."""
-    counts = {key: n for key, n in sorted(cell.counts.items()) if "." not in key}
-    met = sum(n for key, n in cell.counts.items() if key.endswith(".met"))
-    breached = sum(n for key, n in cell.counts.items() if key.endswith(".breached"))
+    """The contact slice of a cell."""
+    counts = with_clock_sums(cell.counts)
+    return ContactSlice(text(cell.minute * MINUTE_MS), *cell.dims.values, dict(sorted(counts.items())))
+
+
+def with_clock_sums(counts: Counts) -> Counts:
+    """The measures of `schemas.metrics` that counts hold, those over all clocks added up from the single clocks."""
+    plain: Counts = {}
+    met = breached = 0
+    for key, n in counts.items():
+        if "." not in key:
+            plain[key] = n
+        elif key.endswith(".met"):
+            met += n
+        elif key.endswith(".breached"):
+            breached += n
     first = clock_keys("first_response")
-    first_met, first_breached = cell.counts.get(first.met, 0), cell.counts.get(first.breached, 0)
+    first_met, first_breached = counts.get(first.met, 0), counts.get(first.breached, 0)
     for measure, part in (
         (Measure.CLOCKS_MET, met),
         (Measure.CLOCKS_ENDED, met + breached),
@@ -153,5 +175,5 @@ def contact_slice(cell: Cell) -> ContactSlice:
         (Measure.FIRST_RESPONSE_ENDED, first_met + first_breached),
     ):
         if part:
-            counts[measure] = part
-    return ContactSlice(text(cell.minute * MINUTE_MS), *cell.dims.values, counts)
+            plain[measure] = part
+    return plain

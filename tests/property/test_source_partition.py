@@ -44,7 +44,8 @@ class Cluster:
     def take_over(self, number: int) -> SourcePartition:
         """A new owner of a partition, as the agent makes one."""
         retention = Retention(cases=10**12, slices=1_200_000)
-        owner = SourcePartition(number, PARTITIONS, self.policy, retention, self.tables[number].get, self.wall)
+        rows = self.tables[number].get
+        owner = SourcePartition(number, PARTITIONS, self.policy, retention, rows, self.wall, LATENESS)
         self._manifest(owner, owner.checkpoint(self.wall, 1 << 62))
         return owner
 

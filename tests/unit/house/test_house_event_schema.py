@@ -119,7 +119,7 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.integers(0, 9)) == 0:
         event["type"] = draw(st.sampled_from([*EVENT_TYPES, "contact.lost", None, 1]))
     if draw(st.integers(0, 9)) == 0:
-        event["data"] = draw(st.sampled_from([{}, [], "x", 1]))
+        event["data"] = draw(st.sampled_from([{}, [], "x", 1, None]))
     if draw(st.integers(0, 9)) == 0:
         event.pop("data", None)
     return event

@@ -1,0 +1,216 @@
+"""The clock rules by worked examples: a policy line, a story, and what the clocks then say.
+
+A story is `minute event` lines of one case; after `|` fields of the event, `=` for its own, `.` for those of `data`.
+Outcomes read `clock.seq state started-due@stop`, in minutes.
+"""
+
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from schemas.event import decode_event
+from schemas.policy import parse_policy
+from schemas.times import parse, text, to_ms
+from streams.engine.engine import Engine
+from streams.engine.policies import PolicyBook
+from tests.oracles import engine as oracle
+from tests.oracles.contract import parse as instant
+
+START = parse("2026-03-02T08:00:00Z")
+SHORT = {
+    "contact": "opened queued connected abandoned transferred pending resumed updated resolved reopened closed".split(),
+    "message": "customer agent bot internal".split(),
+}
+TYPES = {name: f"{group}.{name}" for group, names in SHORT.items() for name in names} | {"filed": "complaint.filed"}
+
+
+def minutes(ms: int) -> str:
+    return f"{(ms - START) / 60_000:g}"
+
+
+def at(minute: str) -> str:
+    return text(START + round(float(minute) * 60_000))
+
+
+def events(story: str) -> list[dict[str, Any]]:
+    told = []
+    for number, line in enumerate(part for part in story.split(";") if part.strip()):
+        words, _, fields = line.partition("|")
+        minute, kind = words.split()
+        event: dict[str, Any] = {"event_id": f"{number:02}", "type": TYPES[kind], "occurred_at": at(minute)}
+        event |= {"case_id": "c"} | ({"channel": "chat"} if kind == "opened" else {})
+        for field in fields.split():
+            if "=" in field:
+                name, _, value = field.partition("=")
+                event[name] = value
+            else:
+                name, _, value = field.partition(".")
+                event.setdefault("data", {})[name] = yaml.safe_load(value)
+        told.append(event)
+    return told
+
+
+def policy_of(*promises: str) -> dict[str, Any]:
+    """One policy a text: `name key=value: clock target [reason] ...; reopen`, the last for all."""
+    policies = []
+    for promise in promises:
+        head, _, clocks = promise.partition(":")
+        clocks, _, reopen = clocks.partition(";")
+        name, *match = head.split()
+        policy: dict[str, Any] = {"name": name, "clocks": {}, "reopen": reopen.strip() or "restart"}
+        if match:
+            policy["match"] = {k: yaml.safe_load(v) for k, v in (m.split("=") for m in match)}
+        for clock in clocks.split(","):
+            which, target, *reasons = clocks and clock.split()
+            policy["clocks"][which] = {"target": target, "pause_on": reasons}
+        policies.append(policy)
+    return {"version": 1, "policies": policies}
+
+
+def outcomes(policy: dict[str, Any], story: list[dict[str, Any]], now: str) -> list[str]:
+    engine = Engine(PolicyBook(parse_policy(yaml.safe_dump(policy))))
+    for event in story:
+        engine.apply(decode_event(msgspec.json.encode(event)))
+    engine.advance(parse(at(now)))
+    records = [msgspec.to_builtins(outcome) for outcome in engine.outcomes()]
+    assert records == oracle.outcomes(story, policy, instant(at(now))), "the slow oracle says otherwise"
+    return [
+        f"{r['clock']}.{r['seq']} {r['state']} {minutes(parse(r['started_at']))}-"
+        f"{minutes(parse(r['due_at'])) if r['due_at'] else ''}"
+        + (f"@{minutes(parse(r['stopped_at']))}" if r["stopped_at"] else "")
+        for r in records
+    ]
+
+
+CONNECT, FIRST, NEXT, BOT = "p: connect 5m", "p: first_response 5m", "p: next_response 5m", "p: bot_response 1m"
+RESOLUTION = "p: resolution 60m customer"
+BY_LEVEL = ("urgent priority=L1: resolution 10m", "p: resolution 60m")
+
+CASES: list[tuple[str, Any, str, str, str]] = [
+    # connect
+    ("opened starts connect, connected ends it", CONNECT, "0 opened; 3 connected", "9", "connect.0 met 0-5@3"),
+    ("a stop at the due instant is met", CONNECT, "0 opened; 5 connected", "9", "connect.0 met 0-5@5"),
+    ("later is breached, dated at due", CONNECT, "0 opened; 7 connected", "9", "connect.0 breached 0-5@7"),
+    ("still running at its due instant", CONNECT, "0 opened", "5", "connect.0 running 0-5"),
+    ("breached right after it", CONNECT, "0 opened", "5.001", "connect.0 breached 0-5"),
+    ("the wait begins with queueing", CONNECT, "0 opened; 4 queued; 8 connected", "9", "connect.0 met 4-9@8"),
+    ("even where the opening's wait was breached", CONNECT, "0 opened; 7 queued; 8 connected", "9",
+     "connect.0 met 7-12@8"),
+    ("queueing again does not begin anew", CONNECT, "0 opened; 1 queued; 4 queued", "4", "connect.0 running 1-6"),
+    ("queued after a connection waits again", CONNECT, "0 opened; 1 connected; 4 queued", "5",
+     "connect.0 met 0-5@1, connect.1 running 4-9"),
+    ("queued before opened", CONNECT, "0 queued; 2 opened", "4", "connect.0 running 0-5"),
+    ("connected before opened", CONNECT, "0 connected; 2 opened", "4", ""),
+    ("abandoned in time cancels", CONNECT, "0 opened; 4.999 abandoned", "9", "connect.0 cancelled 0-5@4.999"),
+    ("abandoned at the due instant is too late", CONNECT, "0 opened; 5 abandoned", "9", "connect.0 breached 0-5@5"),
+    ("abandoned cancels all others", RESOLUTION, "0 opened; 4 abandoned", "9", "resolution.0 cancelled 0-60@4"),
+    ("the queue's policy may promise nothing", ("q queue=q: resolution 60m", CONNECT), "0 opened; 2 queued | queue=q",
+     "9", ""),
+    # first and next response
+    ("only a human ends first_response", FIRST, "0 opened; 1 bot; 2 internal; 3 agent", "9",
+     "first_response.0 met 0-5@3"),
+    ("one wait is one clock", NEXT, "0 opened; 1 customer; 2 customer; 3 agent; 4 agent", "9",
+     "next_response.0 met 1-6@3"),
+    ("each wait has its own", NEXT, "0 opened; 1 customer; 2 agent; 3 customer; 9 agent", "9",
+     "next_response.0 met 1-6@2, next_response.1 breached 3-8@9"),
+    ("a message before opening waits since then", NEXT, "1 customer; 2 opened", "3", "next_response.0 running 1-6"),
+    ("resolved forgets what waits", NEXT, "0 opened; 1 customer; 2 resolved; 3 customer", "4",
+     "next_response.0 cancelled 1-6@2, next_response.1 running 3-8"),
+    ("closed cases wait for nobody", NEXT, "0 opened; 1 closed; 2 customer", "4", ""),
+    ("until reopened", NEXT, "0 opened; 1 closed; 2 reopened; 3 customer", "4", "next_response.0 running 3-8"),
+    ("a bot ends bot_response", BOT, "0 opened; 1 customer; 1.5 bot; 2 customer; 4 agent", "9",
+     "bot_response.0 met 1-2@1.5, bot_response.1 breached 2-3@4"),
+    # pauses
+    ("pending stops the clock", RESOLUTION, "0 opened; 10 pending", "90", "resolution.0 paused 0-"),
+    ("resumed gives the time back", RESOLUTION, "0 opened; 10 pending; 30 resumed", "90", "resolution.0 breached 0-80"),
+    ("other reasons do not", RESOLUTION, "0 opened; 10 pending | reason.internal", "50", "resolution.0 running 0-60"),
+    ("overlapping pauses count once", "p: resolution 60m customer third_party",
+     "0 opened; 10 pending; 20 pending | reason.third_party; 30 resumed | reason.customer; 40 resumed", "50",
+     "resolution.0 running 0-90"),
+    ("resumed without reason ends all", "p: resolution 60m customer third_party",
+     "0 opened; 10 pending; 10 pending | reason.third_party; 30 resumed", "50", "resolution.0 running 0-80"),
+    ("a clock may begin paused", RESOLUTION, "0 pending; 5 opened", "90", "resolution.0 paused 5-"),
+    ("ended while paused: due is what was left", RESOLUTION, "0 opened; 10 pending; 30 resolved", "90",
+     "resolution.0 met 0-80@30"),
+    ("paused at its due instant, it is not breached", RESOLUTION, "0 opened; 60 pending; 70 resolved", "90",
+     "resolution.0 met 0-70@70"),
+    ("and is due when the pause ends", RESOLUTION, "0 opened; 60 pending; 70 resumed", "90",
+     "resolution.0 breached 0-70"),
+    ("reopened ends pauses of a running clock", RESOLUTION, "0 opened; 10 pending; 30 reopened", "40",
+     "resolution.0 running 0-80"),
+    # policy changes
+    ("a new target counts from the clock's start", BY_LEVEL, "0 opened; 5 updated | priority.L1", "9",
+     "resolution.0 running 0-10"),
+    ("already passed, it is breached when it was reached", BY_LEVEL, "0 opened; 30 updated | priority.L1", "40",
+     "resolution.0 breached 0-10"),
+    ("a longer target saves a running clock", BY_LEVEL, "0 opened | priority=L1; 9 updated | priority.L2", "40",
+     "resolution.0 running 0-60"),
+    ("but not a breached one", BY_LEVEL, "0 opened | priority=L1; 11 updated | priority.L2", "40",
+     "resolution.0 breached 0-10"),
+    ("only contact.updated matches again", BY_LEVEL, "0 opened; 5 agent | priority=L1", "9",
+     "resolution.0 running 0-60"),
+    ("the new policy's pauses hold too", ("late complaint=true: resolution 60m", RESOLUTION),
+     "0 opened; 10 pending; 20 updated | complaint.true", "30", "resolution.0 running 0-70"),
+    ("complaints may have a policy of their own", ("c complaint=true: resolution 30m", RESOLUTION),
+     "0 opened; 1 filed; 2 updated", "3", "resolution.0 running 0-30"),
+    # resolved, reopened, closed
+    ("resolved ends resolution and cancels the rest", "p: resolution 60m, first_response 5m", "0 opened; 3 resolved",
+     "9", "first_response.0 cancelled 0-5@3, resolution.0 met 0-60@3"),
+    ("what is breached stays breached", FIRST, "0 opened; 7 resolved", "9", "first_response.0 breached 0-5@7"),
+    ("closed cancels resolution", RESOLUTION, "0 opened; 3 closed", "9", "resolution.0 cancelled 0-60@3"),
+    ("reopened: restart", RESOLUTION, "0 opened; 50 resolved; 80 reopened", "90",
+     "resolution.0 met 0-60@50, resolution.1 running 80-140"),
+    ("reopened: subtract", RESOLUTION + "; subtract", "0 opened; 50 resolved; 80 reopened", "89",
+     "resolution.0 met 0-60@50, resolution.1 running 80-90"),
+    ("reopened: continue", RESOLUTION + "; continue", "0 opened; 50 resolved; 55 reopened", "56",
+     "resolution.0 met 0-60@50, resolution.1 running 55-60"),
+    ("continued beyond its time", RESOLUTION + "; continue", "0 opened; 50 resolved; 80 reopened", "80",
+     "resolution.0 met 0-60@50, resolution.1 breached 80-80"),
+    ("reopened while it runs starts nothing", RESOLUTION, "0 opened; 3 reopened", "9", "resolution.0 running 0-60"),
+    ("a case never opened has no clocks", RESOLUTION, "0 customer; 1 queued; 2 agent; 3 resolved", "9", ""),
+    ("opened twice is opened once", RESOLUTION, "0 opened; 3 opened", "9", "resolution.0 running 0-60"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("policy", "story", "now", "want"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_rule(policy: str | tuple[str, ...], story: str, now: str, want: str) -> None:
+    compiled, told = policy_of(*((policy,) if isinstance(policy, str) else policy)), events(story)
+    assert ", ".join(outcomes(compiled, told, now)) == want
+    assert ", ".join(outcomes(compiled, told[::-1], now)) == want, "the order of arrival does not matter"
+
+
+def test_a_late_stop_turns_breached_into_met_and_is_told() -> None:
+    engine = Engine(PolicyBook(parse_policy(yaml.safe_dump(policy_of(CONNECT)))))
+    first, late = (decode_event(msgspec.json.encode(event)) for event in events("0 opened; 3 connected"))
+    engine.apply(first)
+    engine.advance(START + 600_000)
+    assert [(o.state, o.version) for o in engine.take_outcomes(1)] == [("breached", 1)]
+    engine.apply(late)
+    assert [(o.state, o.breached_at, o.version) for o in engine.take_outcomes(2)] == [("met", None, 2)]
+    assert engine.corrections == 1
+
+
+def test_a_clock_that_never_was_is_withdrawn() -> None:
+    engine = Engine(PolicyBook(parse_policy(yaml.safe_dump(policy_of(CONNECT)))))
+    opened, late = (decode_event(msgspec.json.encode(event)) for event in reversed(events("0 connected; 3 opened")))
+    engine.apply(opened)
+    assert [o.withdrawn for o in engine.take_outcomes(1)] == [0]
+    engine.apply(late)
+    assert [(o.clock, o.withdrawn) for o in engine.take_outcomes(2)] == [("connect", 1)]
+
+
+def test_dimensions_are_those_at_the_stop_the_stopping_event_included() -> None:
+    engine = Engine(PolicyBook(parse_policy(yaml.safe_dump(policy_of(FIRST)))))
+    for event in events("0 opened | team=a; 1 agent | team=b; 2 transferred | to_team.c"):
+        engine.apply(decode_event(msgspec.json.encode(event)))
+    assert [o.team for o in engine.outcomes()] == ["b"]
+
+
+def test_instants_are_rounded_to_the_millisecond() -> None:
+    event = events("0 opened")[0] | {"occurred_at": "2026-03-02T16:00:00.0006+08:00"}
+    engine = Engine(PolicyBook(parse_policy(yaml.safe_dump(policy_of(CONNECT)))))
+    engine.apply(decode_event(msgspec.json.encode(event)))
+    assert [o.started_at for o in engine.outcomes()] == ["2026-03-02T08:00:00.001Z"]
+    assert to_ms(instant("2026-03-02T08:00:00.001Z")) == START + 1
