@@ -35,6 +35,7 @@ class WorkerMetrics:
             yield counter
         gauges: dict[str, tuple[str, Callable[[SourcePartition], float]]] = {
             "cases": ("Cases in memory.", lambda p: len(p.engine.cases)),
+            "packed_cases": ("Finished cases packed away.", lambda p: len(p.engine.cold)),
             "open_cases": ("Open cases.", lambda p: p.engine.open_cases),
             "position": ("Last applied offset.", lambda p: p.position),
             "corrections": ("Histories folded anew for late events.", lambda p: p.engine.corrections),

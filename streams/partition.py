@@ -42,6 +42,11 @@ GENERATION_REST_MS = 600_000
 AHEAD_MS = 60_000
 """How far stream time may run on before the next checkpoint; many times the time between two."""
 
+CHILL_AFTER_MS = 900_000
+CHILL_EVERY_MS = 30_000
+"""A finished case is packed away this long after its last event (surveys and audits have mostly come by then). The walk
+over the cases in memory that finds them is made this often."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -106,6 +111,7 @@ class SourcePartition:
         self._loaded_at = now
         self._latest = -1
         self._bad = 0
+        self._chilled_at = now
         self._drain = drain_undecodable
         self.engine.arrival = now
         self._wanted = self._resume_at = min(self.manifest.horizon, now - lateness)
@@ -185,7 +191,7 @@ class SourcePartition:
     def _elsewhere(self, event: Event) -> int | None:
         """The partition an event belongs to, where that is not this one. Hashing in Python costs as much as applying
         an event, so it is done only when a case is first seen."""
-        if (event.case_id or home_of(event)) in self.engine.cases:
+        if self.engine.knows(event.case_id or home_of(event)):
             return None
         home = partition_of(event.key, self._partitions)
         return None if home == self.number else home
@@ -264,7 +270,11 @@ class SourcePartition:
         if settled and not engine.slices.changed:
             engine.slices.forget(wall - self._retention.slices)
         engine.sweep()
-        return Checkpoint(engine, self.manifest, self.position, self._counter, self._wanted + AHEAD_MS)
+        idle_since = None
+        if wall - self._chilled_at >= CHILL_EVERY_MS:
+            self._chilled_at = wall
+            idle_since = wall - CHILL_AFTER_MS
+        return Checkpoint(engine, self.manifest, self.position, self._counter, self._wanted + AHEAD_MS, idle_since)
 
     @property
     def unsaved(self) -> bool:

@@ -57,7 +57,7 @@ class _ZlibDecoder:
 def new_decoder(encoding: str) -> Decoder:
     """A decoder for one frame of a Content-Encoding; raises QueryError NOT_IMPLEMENTED for one we do not know."""
     if encoding == "lz4":
-        decoder: Decoder = lz4.frame.LZ4FrameDecompressor()  # type: ignore[no-untyped-call]
+        decoder: Decoder = lz4.frame.LZ4FrameDecompressor()
         return decoder
     if encoding == "zstd":
         return _zstd().ZstdDecompressor()  # type: ignore[no-any-return]
@@ -76,7 +76,7 @@ def decoding_errors() -> tuple[type[Exception], ...]:
 def compress(data: memoryview | bytes, encoding: str) -> bytes:
     """`data` as one frame of an encoding of PREFERRED, at its fastest useful level."""
     if encoding == "lz4":
-        return bytes(lz4.frame.compress(data))  # type: ignore[attr-defined]
+        return bytes(lz4.frame.compress(data))
     if encoding == "zstd":
         return _zstd().compress(data, level=1)  # type: ignore[no-any-return]
     encoder = zlib.compressobj(1, zlib.DEFLATED, _GZIP_BITS if encoding == "gzip" else zlib.MAX_WBITS)

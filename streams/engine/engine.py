@@ -6,10 +6,10 @@ contributions back and folds its history anew.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC
 from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,18 @@ from streams.engine.slices import Slices
 
 BUCKET_CASES = 128
 """Cases of one age share a checkpoint row of this many, so that old quiet cases are not rewritten with busy ones."""
+
+
+class Chilled(NamedTuple):
+    """A bucket of finished cases that is packed away: its row's slot, its last touch, its cases."""
+
+    slot: int
+    touched: int
+    ids: list[str]
+
+
+def _nothing_to_thaw(bucket: int, slot: int) -> list[Case]:
+    raise LookupError(f"bucket {bucket} was packed away but nothing can bring it back")
 
 
 class Engine:
@@ -49,6 +61,9 @@ class Engine:
         self._fact = FactMaker(self.table).make
         self.corrections = 0
         self.open_cases = 0
+        self.cold: dict[str, int] = {}
+        self.chilled: dict[int, Chilled] = {}
+        self.thaw: Callable[[int, int], list[Case]] = _nothing_to_thaw
         self._bucket = 0
         self._timers: list[tuple[int, str]] = []
         self._finished: deque[tuple[int, str]] = deque()
@@ -61,8 +76,8 @@ class Engine:
         """As `apply`, of an event already made into a fact."""
         case = self.cases.get(case_id)
         if case is None:
-            case = self._new_case(case_id)
-        elif event_id in case.facts:
+            case = self._thawed(case_id) if case_id in self.cold else self._new_case(case_id)
+        if event_id in case.facts:
             known = case.facts[event_id]
             # One id with two contents: the lesser one counts, whichever came first.
             if known == fact or _order(event_id, known) <= _order(event_id, fact):
@@ -124,8 +139,10 @@ class Engine:
 
     def outcomes(self) -> Iterator[Outcome]:
         """All clock records as of now, by case_id, clock, seq."""
-        for case_id in sorted(self.cases):
-            case = self.cases[case_id]
+        cases = list(self.cases.values())
+        for bucket, chilled in self.chilled.items():
+            cases += self.thaw(bucket, chilled.slot)
+        for case in sorted(cases, key=lambda c: c.id):
             for clock in sorted(case.clocks, key=lambda c: (c.name, c.seq)):
                 yield Outcome(*self._record(case, clock))
 
@@ -141,7 +158,47 @@ class Engine:
             self.buckets[case.bucket].remove(case)
             self.dirty.add(case.bucket)
             dropped += 1
+        for bucket in [number for number, chilled in self.chilled.items() if chilled.touched < untouched_since]:
+            for case_id in self.chilled.pop(bucket).ids:
+                del self.cold[case_id]
+                dropped += 1
+            self.dirty.add(bucket)
         return dropped
+
+    def knows(self, case_id: str) -> bool:
+        """Whether a case is here, in memory or packed away."""
+        return case_id in self.cases or case_id in self.cold
+
+    def chill(self, idle_since: int, slots: Mapping[int, int]) -> None:
+        """Packs away the buckets of finished cases not touched since then: their checkpoint rows are all that is kept,
+        an eighth of what they take in memory. `slots` names the row of each bucket. Only right after a checkpoint.
+
+        Cases that are still open move out of mostly finished buckets, which are packed away the next time.
+        """
+        for bucket in list(self.buckets):
+            cases = self.buckets[bucket]
+            if bucket == self._bucket or bucket in self.dirty or bucket not in slots:
+                continue
+            idle = sum(case.touched < idle_since and case.finished for case in cases)
+            if idle == len(cases):
+                self.chill_bucket(
+                    bucket, Chilled(slots[bucket], max(case.touched for case in cases), [case.id for case in cases])
+                )
+            elif idle * 2 > len(cases):
+                busy = [case for case in cases if case.touched >= idle_since or not case.finished]
+                self.buckets[bucket] = [case for case in cases if case.touched < idle_since and case.finished]
+                self.dirty.add(bucket)
+                for case in busy:
+                    self._file(case)
+
+    def chill_bucket(self, bucket: int, chilled: "Chilled") -> None:
+        """Keeps only the ids of a bucket whose cases are all finished."""
+        self.buckets.pop(bucket, None)
+        self._bucket = max(self._bucket, bucket)
+        self.chilled[bucket] = chilled
+        for case_id in chilled.ids:
+            self.cases.pop(case_id, None)
+            self.cold[case_id] = bucket
 
     def sweep(self) -> None:
         """Forgets dimension tuples that nothing uses any more, where there are very many."""
@@ -205,6 +262,16 @@ class Engine:
             due if state == BREACHED else None,
             *(case.dims if clock.dims is None else clock.dims).values,
         )
+
+    def _thawed(self, case_id: str) -> Case:
+        """Takes a packed bucket back into memory, for one of its cases."""
+        bucket = self.cold[case_id]
+        chilled = self.chilled.pop(bucket)
+        for id_ in chilled.ids:
+            del self.cold[id_]
+        self.load(bucket, self.thaw(bucket, chilled.slot))
+        self._finished.extend((case.touched, case.id) for case in self.buckets[bucket])
+        return self.cases[case_id]
 
     def _new_case(self, case_id: str) -> Case:
         case = self.cases[case_id] = Case(case_id, {}, 0, self.arrival, self.table.nothing)

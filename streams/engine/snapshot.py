@@ -11,9 +11,10 @@ its partition without noticing can write one more checkpoint without touching a 
 from collections.abc import Callable, Iterator
 
 import msgspec
+from lz4.frame import compress, decompress
 
 from streams.engine.case import Case
-from streams.engine.engine import BUCKET_CASES, Engine, pack_dims
+from streams.engine.engine import BUCKET_CASES, Chilled, Engine, pack_dims
 from streams.engine.facts import Dims, DimValues
 from streams.engine.policies import PolicyBook
 from streams.engine.slices import Counts
@@ -46,15 +47,21 @@ class Manifest(msgspec.Struct, array_like=True):
     horizon: int = 0
 
 
+class Bucket(msgspec.Struct, array_like=True, gc=False):
+    """A row of cases. Where all are finished, a recovery reads only their ids and leaves them packed."""
+
+    ids: list[str]
+    touched: int
+    finished: bool
+    cases: bytes
+
+
+_unpack_bucket = msgspec.msgpack.Decoder(Bucket).decode
 _unpack_manifest = msgspec.msgpack.Decoder(Manifest).decode
 
 
 def load(engine: Engine, read: Callable[[str], bytes | None]) -> Manifest:
     """Fills a new engine from rows; returns the newest manifest (a blank one where there is none)."""
-    found = [_unpack_manifest(row) for n in range(MANIFEST_KEYS) if (row := read(f"m{n}")) is not None]
-    if not found:
-        return Manifest()
-    manifest = max(found, key=lambda m: (m.epoch, m.counter, m.position))
     dims_of = engine.table.of
 
     def unpack_dims(type_: type, values: object) -> Dims:
@@ -62,15 +69,39 @@ def load(engine: Engine, read: Callable[[str], bytes | None]) -> Manifest:
         return dims_of(tuple(values))  # type: ignore[arg-type]
 
     unpack = msgspec.msgpack.Decoder(list[Case], dec_hook=unpack_dims).decode
-    for bucket in sorted(manifest.buckets):
-        engine.load(bucket, unpack(_row(read, f"b{bucket}.{manifest.buckets[bucket]}")))
+
+    def bucket_row(bucket: int, slot: int) -> Bucket:
+        return _unpack_bucket(_row(read, f"b{bucket}.{slot}"))
+
+    engine.thaw = lambda bucket, slot: unpack(decompress(bucket_row(bucket, slot).cases))
+    found = [_unpack_manifest(row) for n in range(MANIFEST_KEYS) if (row := read(f"m{n}")) is not None]
+    if not found:
+        return Manifest()
+    manifest = max(found, key=lambda m: (m.epoch, m.counter, m.position))
+    for bucket, slot in sorted(manifest.buckets.items()):
+        packed = bucket_row(bucket, slot)
+        if packed.finished:
+            engine.chill_bucket(bucket, Chilled(slot, packed.touched, packed.ids))
+        else:
+            engine.load(bucket, unpack(decompress(packed.cases)))
     engine.slices.generation = manifest.generation
     for block, (slot, touched, generation) in manifest.blocks.items():
         engine.slices.touched[block], engine.slices.born[block] = touched, generation
-        engine.slices.load(_unpack_slices(_row(read, f"s{block}.{slot}")), engine.table)
+        engine.slices.load(_unpack_slices(decompress(_row(read, f"s{block}.{slot}"))), engine.table)
     engine.now = manifest.now
     engine.restored()
     return manifest
+
+
+def _pack_bucket(cases: list[Case]) -> bytes:
+    return _pack(
+        Bucket(
+            [case.id for case in cases],
+            max(case.touched for case in cases),
+            all(case.finished for case in cases),
+            compress(_pack(cases)),
+        )
+    )
 
 
 def _row(read: Callable[[str], bytes | None], key: str) -> bytes:
@@ -83,7 +114,15 @@ def _row(read: Callable[[str], bytes | None], key: str) -> bytes:
 class Checkpoint:
     """One checkpoint: `rows` first, then (durably) `manifest_row`, then `garbage`."""
 
-    def __init__(self, engine: Engine, last: Manifest, position: int, counter: int, horizon: int = 0) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        last: Manifest,
+        position: int,
+        counter: int,
+        horizon: int = 0,
+        chill_idle_since: int | None = None,
+    ) -> None:
         self._engine = engine
         self._last = last
         self.manifest = Manifest(
@@ -97,16 +136,19 @@ class Checkpoint:
             max(last.horizon, horizon),
         )
         self._gone: list[str] = []
+        self._chill_idle_since = chill_idle_since
 
     def rows(self) -> Iterator[Row]:
         """The changed buckets and blocks, each in a slot that the last manifest does not name."""
         engine, manifest = self._engine, self.manifest
+        if self._chill_idle_since is not None:
+            engine.chill(self._chill_idle_since, self._last.buckets)
         engine.merge_sparse(SPARSE)
         for bucket in sorted(engine.dirty):
             cases = engine.buckets.get(bucket)
             if cases:
                 manifest.buckets[bucket] = slot = self._slot(manifest.buckets.get(bucket))
-                yield f"b{bucket}.{slot}", _pack(cases)
+                yield f"b{bucket}.{slot}", _pack_bucket(cases)
             elif manifest.buckets.pop(bucket, None) is not None:
                 self._gone.append(f"b{bucket}")
         engine.dirty.clear()
@@ -114,7 +156,7 @@ class Checkpoint:
             before = manifest.blocks.get(block)
             slot = self._slot(before[0] if before else None)
             manifest.blocks[block] = slot, engine.slices.touched[block], engine.slices.born[block]
-            yield f"s{block}.{slot}", _pack(engine.slices.dump(block))
+            yield f"s{block}.{slot}", compress(_pack(engine.slices.dump(block)))
         engine.slices.blocks.clear()
         for block in manifest.blocks.keys() - engine.slices.touched.keys():
             del manifest.blocks[block]

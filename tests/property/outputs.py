@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from schemas.outcome import VersionedOutcome
 from schemas.rollup import DIMENSIONS
-from streams.engine.slices import Cell, clock_slices, contact_slice
+from streams.engine.engine import Engine
+from streams.engine.slices import BLOCK_MINUTES, clock_slices, contact_slice
 from tests.oracles.contract import Json
 from tests.property.driving import view_rows
 
@@ -30,14 +30,15 @@ class Told:
         names = ("slice", "clock", "partition", "generation", *DIMENSIONS)
         _keep(rows, tuple(row.get(name) for name in names), row)
 
-    def take(self, outcomes: Iterable[VersionedOutcome], cells: Iterable[Cell], version: int) -> None:
-        """Takes what an engine told directly."""
-        for outcome in outcomes:
+    def take(self, engine: Engine, version: int) -> None:
+        """Takes what an engine has to tell."""
+        for outcome in engine.take_outcomes(version):
             self.outcome(msgspec.to_builtins(outcome))
-        for cell in cells:
+        for cell in engine.slices.take(engine.arrival):
+            about = {"version": version, "generation": engine.slices.born[cell.minute // BLOCK_MINUTES]}
             for row in clock_slices(cell):
-                self.slice("clock", msgspec.to_builtins(row) | {"version": version})
-            self.slice("contact", msgspec.to_builtins(contact_slice(cell)) | {"version": version})
+                self.slice("clock", msgspec.to_builtins(row) | about)
+            self.slice("contact", msgspec.to_builtins(contact_slice(cell)) | about)
 
     def view(self) -> Json:
         """As `driving.view`, except that a clock still counting has no elapsed time: it was told long ago."""

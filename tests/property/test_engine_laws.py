@@ -49,9 +49,9 @@ def test_stream_time_may_pass_at_any_moments_and_outputs_are_absolute(rng: rando
             engine.advance(moments.pop(0))
         if rng.randrange(3) == 0:
             version += 1
-            told.take(engine.take_outcomes(version), engine.slices.take(engine.now), version)
+            told.take(engine, version)
     engine.advance(to_ms(now))
-    told.take(engine.take_outcomes(version + 1), engine.slices.take(engine.now), version + 1)
+    told.take(engine, version + 1)
     want = expected(coming, policy, now)
     assert_same(view(engine), want)
     assert_same(told.view(), without_elapsed(want))

@@ -70,7 +70,7 @@ def test_what_is_no_duration(text: object) -> None:
         ("name: rest", "name: rest\n    match: {team: a}", 1, "the last policy must have no match"),
         ("connect: {target: 1.5h}", "lunch: {target: 1h}", 1, "policy 'rest': clock 'lunch' is not supported"),
         ("{target: 1.5h}", "{target: 1h, calendar: moon}", 1, "policy 'rest', clock 'connect': no calendar 'moon'"),
-        ("  - name: rest", "  - name: [", 12, "not valid YAML"),
+        ("  - name: rest", "  - name: [", 13, "not valid YAML"),
     ],
 )
 def test_refusals_name_file_line_and_field(tmp_path: Path, old: str, new: str, line: int, says: str) -> None:
