@@ -1,4 +1,4 @@
-"""What happened to the contacts of a history, counted fact by fact from the events in order, and the metrics over it.
+"""What happened to the contacts of a history, counted fact by fact from the events in order; slices; the metrics.
 
 Companion of `tests.oracles.engine`, from which it takes only the dimensions after each event and what reopened a case.
 """
@@ -150,6 +150,21 @@ def contact_slices(told: Iterable[Fact]) -> dict[tuple[Any, ...], dict[str, int]
         minute = show(at.replace(second=0, microsecond=0))
         cells[(minute, *(dims[d] for d in DIMS))][measure] += amount
     return {key: {m: n for m, n in cell.items() if n} for key, cell in cells.items() if any(cell.values())}
+
+
+def clock_slices(records: Iterable[Json]) -> dict[tuple[Any, ...], Json]:
+    """Ended clocks by (minute, clock, dimensions)."""
+    cells: dict[tuple[Any, ...], Json] = {}
+    for r in records:
+        end = r["due_at"] if r["state"] == "breached" else r["stopped_at"]
+        if r["state"] in ("met", "breached", "cancelled"):
+            key = (end[:17] + "00.000Z", r["clock"], *(r[d] for d in DIMS))
+            cell = cells.setdefault(key, dict.fromkeys(("met", "breached", "cancelled", "stopped", "elapsed_ms"), 0))
+            cell[r["state"]] += 1
+            if r["state"] == "met" or (r["state"] == "breached" and r["stopped_at"]):
+                cell["stopped"] += 1
+                cell["elapsed_ms"] += round(r["elapsed_s"] * 1000)
+    return cells
 
 
 def ratio(top: float, bottom: float, scale: float = 1.0, offset: float = 0.0) -> float | None:

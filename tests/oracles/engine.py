@@ -289,18 +289,3 @@ def outcomes(events: Iterable[Json], policy: Mapping[str, Any], now: datetime) -
         case = walk(of_case, policy, now)
         records += [case.record(case_id, clock, now) for clock in case.clocks]
     return sorted(records, key=lambda r: (r["case_id"], r["clock"], r["seq"]))
-
-
-def clock_slices(records: Iterable[Json]) -> dict[tuple[Any, ...], Json]:
-    """Ended clocks by (minute, clock, dimensions)."""
-    cells: dict[tuple[Any, ...], Json] = {}
-    for r in records:
-        end = r["due_at"] if r["state"] == "breached" else r["stopped_at"]
-        if r["state"] in ("met", "breached", "cancelled"):
-            key = (end[:17] + "00.000Z", r["clock"], *(r[d] for d in DIMS))
-            cell = cells.setdefault(key, dict.fromkeys(("met", "breached", "cancelled", "stopped", "elapsed_ms"), 0))
-            cell[r["state"]] += 1
-            if r["state"] == "met" or (r["state"] == "breached" and r["stopped_at"]):
-                cell["stopped"] += 1
-                cell["elapsed_ms"] += round(r["elapsed_s"] * 1000)
-    return cells

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from streams import partition
 from streams.engine import engine, snapshot
 
 # An example is a seed: there is nothing to shrink.
@@ -23,11 +24,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="package")
-def small_buckets() -> Iterator[None]:
-    """Checkpoint buckets of two cases, so that a few cases fill, thin out and merge several."""
+def small_scale() -> Iterator[None]:
+    """Checkpoint buckets of two cases, so that a few cases fill, thin out and merge several; finished cases are packed
+    away after a minute."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "BUCKET_CASES", 2)
         patch.setattr(snapshot, "SPARSE", 2)
+        patch.setattr(partition, "CHILL_EVERY_MS", 1)
+        patch.setattr(partition, "CHILL_AFTER_MS", 60_000)
         yield
 
 

@@ -100,7 +100,7 @@ def expected(events: Iterable[Json], policy: Json, now: datetime) -> Json:
     listed = list(events)
     records = clocks.outcomes(listed, policy, now)
     facts = list(contacts.facts(listed, policy))
-    ended = clocks.clock_slices(records)
+    ended = contacts.clock_slices(records)
     return {
         "outcomes": records,
         "clock_slices": {key: {name: n for name, n in cell.items() if n} for key, cell in ended.items()},
