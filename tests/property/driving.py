@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-import yaml
 
 from schemas.event import Event, decode_event
 from schemas.metrics import CATALOGUE
-from schemas.policy import PolicyFile, parse_policy
+from schemas.policy import PolicyFile
 from schemas.rollup import DIMENSIONS
 from schemas.times import to_ms
 from streams.engine.engine import Engine
@@ -35,8 +34,8 @@ def decoded(event: Json) -> Event:
 
 
 def policy_file(policy: Json) -> PolicyFile:
-    """The policy as loaded from YAML."""
-    return parse_policy(yaml.safe_dump(policy))
+    """The policy as if loaded from YAML, whose parser would take most of the time."""
+    return PolicyFile.model_validate(policy)
 
 
 def book(policy: Json) -> PolicyBook:

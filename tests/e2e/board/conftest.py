@@ -151,7 +151,7 @@ def server(operation: Operation) -> Iterator[Server]:
         yield run()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop runs in this thread: no longer than these tests
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:

@@ -1,7 +1,7 @@
 """Stands in for the product's command line: every command is a process that behaves like a part, and does no work.
 
 `python parts_stub.py COMMAND [...]`. Each start and stop is noted in $CONTACTPULSE_DATA_DIR/notes. The file `broken`
-there makes `worker` end with exit code 2.
+there makes `worker` end with exit code 2, and the product not ready.
 """
 
 import http.server
@@ -13,10 +13,11 @@ from pathlib import Path
 
 
 class Ok(http.server.BaseHTTPRequestHandler):
-    """Answers every GET with 200."""
+    """Answers GETs with 200."""
 
     def do_GET(self) -> None:
-        self.send_response(200)
+        broken = (Path(os.environ.get("CONTACTPULSE_DATA_DIR", ".")) / "broken").exists()
+        self.send_response(503 if broken and self.path == "/readyz" else 200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -99,6 +99,8 @@ CASES: list[tuple[str, Any, str, str, str]] = [
     ("queued after a connection waits again", CONNECT, "0 opened; 1 connected; 4 queued", "5",
      "connect.0 met 0-5@1, connect.1 running 4-9"),
     ("queued before opened", CONNECT, "0 queued; 2 opened", "4", "connect.0 running 0-5"),
+    ("and the pauses since", CONNECT + " customer", "0 queued; 1 pending; 3 resumed; 4 opened", "4",
+     "connect.0 running 0-7"),
     ("connected before opened", CONNECT, "0 connected; 2 opened", "4", ""),
     ("abandoned in time cancels", CONNECT, "0 opened; 4.999 abandoned", "9", "connect.0 cancelled 0-5@4.999"),
     ("abandoned at the due instant is too late", CONNECT, "0 opened; 5 abandoned", "9", "connect.0 breached 0-5@5"),
@@ -195,6 +197,15 @@ def test_a_clock_that_never_was_is_withdrawn() -> None:
     engine.apply(opened)
     assert [o.withdrawn for o in engine.take_outcomes(1)] == [0]
     engine.apply(late)
+    assert [(o.clock, o.withdrawn) for o in engine.take_outcomes(2)] == [("connect", 1)]
+
+
+def test_a_wait_that_the_queues_policy_does_not_promise_is_withdrawn() -> None:
+    engine = Engine(PolicyBook(parse_policy(yaml.safe_dump(policy_of("q queue=q: resolution 60m", CONNECT)))))
+    opened, queued = (decode_event(msgspec.json.encode(event)) for event in events("0 opened; 2 queued | queue=q"))
+    engine.apply(opened)
+    engine.take_outcomes(1)
+    engine.apply(queued)
     assert [(o.clock, o.withdrawn) for o in engine.take_outcomes(2)] == [("connect", 1)]
 
 
