@@ -25,6 +25,10 @@ from streams.transport import Chunk
 log = structlog.get_logger(__name__)
 
 WATERMARK_S = 1.0
+BEHIND_OUTCOMES_S = 0.25
+BEHIND_SLICES_S = 1.0
+"""How often a partition that is catching up says what changed: nobody watches it live, and what changes again meanwhile
+is said once. One that is level says outcomes with every chunk and slices as often as the settings have it."""
 
 
 class Owned:
@@ -34,7 +38,7 @@ class Owned:
         self.partition = partition
         self.pending: list[Awaitable[Any]] = []
         self.asked_rewind: int | None = None
-        self.sliced = self.marked = 0.0
+        self.told = self.sliced = self.marked = 0.0
         self.checkpointed = time.monotonic()
         self.checkpoint_took = 0.0
 
@@ -99,9 +103,12 @@ class PartitionAgent:
         owned.asked_rewind = None
         sends = partition.feed(chunk, self._now())
         partition.advance(self._now(), self._lateness_ms, chunk.end)
-        sends += partition.outcomes()
         clock = time.monotonic()
-        if clock - owned.sliced >= self._settings.rollup_every_s:
+        behind = partition.position + 1 < chunk.end
+        if not behind or clock - owned.told >= BEHIND_OUTCOMES_S:
+            owned.told = clock
+            sends += partition.outcomes()
+        if clock - owned.sliced >= (BEHIND_SLICES_S if behind else self._settings.rollup_every_s):
             owned.sliced = clock
             sends += partition.slices()
         if clock - owned.marked >= WATERMARK_S:
@@ -151,7 +158,7 @@ class PartitionAgent:
     async def _checkpoint(self, tp: TP, owned: Owned, end: int) -> None:
         begin = time.monotonic()
         partition = owned.partition
-        for send in partition.slices():
+        for send in partition.outcomes() + partition.slices():
             owned.pending.append(await self._send(send))
         checkpoint = partition.checkpoint(self._now(), end)
         rows = list(checkpoint.rows())

@@ -1,5 +1,6 @@
 """An event as the engine keeps it: small, flat, and enough to apply a case's history again in order."""
 
+import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,10 +21,11 @@ class Dims:
     """One dimension tuple. There is one object a tuple in an engine (`DimsTable`), so that it is compared and hashed by
     identity: hashing seven strings at every look-up was a fifth of the engine's time."""
 
-    __slots__ = ("merged", "values")
+    __slots__ = ("hash", "merged", "values")
 
     def __init__(self, values: DimValues) -> None:
         self.values = values
+        self.hash = zlib.crc32(repr(values).encode())
         self.merged: dict[Dims, Dims] = {}
 
     def __repr__(self) -> str:
