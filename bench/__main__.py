@@ -35,8 +35,8 @@ HOUR_MS = 3_600_000
 def main() -> None:
     """Runs all and prints a table."""
     options = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    options.add_argument("--events", type=int, default=300_000)
-    options.add_argument("--tutorial-events", type=int, default=60_000)
+    options.add_argument("--events", type=int, default=200_000)
+    options.add_argument("--tutorial-events", type=int, default=40_000)
     arguments = options.parse_args()
     print(f"making {arguments.events:,} events ...", file=sys.stderr)
     keys, lines = events(arguments.events)
@@ -48,9 +48,12 @@ def main() -> None:
         rows.append(("replay (file to files, one core)", replay_rate(place, lines)))
         with kafka(place) as bootstrap:
             single = Settings(kafka=bootstrap, topic_prefix="single.", partitions=PARTITIONS, data_dir=place)
+            print("filling Kafka ...", file=sys.stderr)
             produce(single, keys, lines, pack=False)
+            print("tutorial agent ...", file=sys.stderr)
             tutorial = tutorial_rate(single, place, arguments.tutorial_events)
             rows.append(("Faust, tutorial style: one event at a time, windowed count", tutorial))
+            print("pipeline ...", file=sys.stderr)
             rows.append(("pipeline, one event a record (own producers)", pipeline_rate(single, place)))
             packed = single.model_copy(update={"topic_prefix": "packed."})
             produce(packed, keys, lines, pack=True)
@@ -159,7 +162,9 @@ def _events_before(settings: Settings, sources: list[TopicPartition]) -> dict[in
 
 def tutorial_rate(settings: Settings, place: Path, count: int) -> float:
     """Events/s of the tutorial agent over the first `count` events, as it says itself."""
-    with worker(settings, place, "-m", "bench.tutorial", "worker", "-l", "error", pipe=True) as process:
+    with worker(
+        settings, place, "-m", "bench.tutorial", "worker", "-l", "error", "--without-web", pipe=True
+    ) as process:
         assert process.stdout is not None
         first: tuple[float, int] | None = None
         for line in process.stdout:

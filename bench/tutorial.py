@@ -28,6 +28,7 @@ def build(settings: Settings) -> faust.App:
         topic_partitions=settings.partitions,
         store="memory://",
         web_enabled=False,
+        worker_redirect_stdouts=False,  # the agent tells its progress there
         datadir=str(settings.data_dir / "tutorial"),
     )
     source = app.topic(settings.topic(Topic.EVENTS), value_type=ContactEvent, partitions=settings.partitions)
