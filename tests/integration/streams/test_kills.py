@@ -26,7 +26,8 @@ from schemas.settings import Settings
 from schemas.topics import Topic
 from services.demo.operation import Operation
 from services.provision import ensure_topics
-from tests.oracles.engine import clock_slices, outcomes
+from tests.oracles.contacts import clock_slices
+from tests.oracles.engine import outcomes
 from tests.support.kafka import RunningBroker, fresh_prefix, kafka, tansu  # noqa: F401
 
 pytestmark = pytest.mark.slow
