@@ -207,7 +207,7 @@ def demo(
     key: Annotated[str | None, typer.Option(envvar="CONTACTPULSE_API_KEY")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same operation.")] = 1,
     rate: Annotated[float, typer.Option(help="Events a second, averaged over a day.")] = 30.0,
-    history: Annotated[float, typer.Option(help="Hours before now that the first start sends.")] = 2.0,
+    history: Annotated[float, typer.Option(help="Hours before now that the first start sends.")] = 0.4,
 ) -> None:
     """Send live sample traffic that looks like a real operation."""
     from services import logs

@@ -91,7 +91,7 @@ class Traffic:
             fresh.replace(self._state_file)
 
 
-def run(settings: Settings, url: str, api_key: str, seed: int = 1, rate: float = 30.0, history_h: float = 2.0) -> None:
+def run(settings: Settings, url: str, api_key: str, seed: int = 1, rate: float = 30.0, history_h: float = 0.4) -> None:
     """Sends sample traffic to the product at `url` until the process is ended.
 
     `rate`: events/s, averaged over a day. `history_h`: how many hours before now the first start sends. A server that
