@@ -25,6 +25,9 @@ from streams.transport import Chunk
 log = structlog.get_logger(__name__)
 
 WATERMARK_S = 1.0
+STUCK_S = 15.0
+"""A chunk takes tenths of a second. A worker was seen to wait for ever for a flush of Faust's producer right after a
+start; ending it and starting again from the last checkpoint costs seconds."""
 BEHIND_OUTCOMES_S = 0.25
 BEHIND_SLICES_S = 1.0
 """How often a partition that is catching up says what changed: nobody watches it live, and what changes again meanwhile
@@ -75,7 +78,8 @@ class PartitionAgent:
         try:
             async for event in stream.events():
                 message = event.message
-                await self._handle(TP(message.topic, message.partition), message.value)
+                async with asyncio.timeout(STUCK_S):
+                    await self._handle(TP(message.topic, message.partition), message.value)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
