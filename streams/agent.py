@@ -18,7 +18,7 @@ from faust.types import TP
 from schemas.settings import Settings
 from schemas.topics import Topic
 from streams.engine.policies import PolicyBook
-from streams.engine.snapshot import Checkpoint
+from streams.engine.snapshot import Checkpoint, Row
 from streams.partition import Retention, Send, SourcePartition
 from streams.transport import Chunk
 
@@ -165,16 +165,13 @@ class PartitionAgent:
         for send in partition.outcomes() + partition.slices():
             owned.pending.append(await self._send(send))
         checkpoint = partition.checkpoint(self._now(), end)
-        rows = list(checkpoint.rows())
-        for key, value in rows:
-            self._write(partition.number, key, value)
+        await self._write_all(partition.number, list(checkpoint.rows()))
         await self._settle(owned)
         await self._app.producer.flush()
         if self.owned.get(partition.number) is not owned:
             return
         await self._write_manifest(owned, checkpoint)
-        for key, value in checkpoint.garbage():
-            self._write(partition.number, key, value)
+        await self._write_all(partition.number, list(checkpoint.garbage()))
         consumer: Any = self._app.consumer
         if self.owned.get(partition.number) is not owned or tp not in consumer.assignment():
             return
@@ -193,6 +190,13 @@ class PartitionAgent:
         """Waits until the broker has acknowledged all that was sent for this partition. Raises what failed."""
         pending, owned.pending = owned.pending, []
         await asyncio.gather(*pending)
+
+    async def _write_all(self, number: int, rows: list[Row]) -> None:
+        # Faust stalls its consumer for good once its buffer holds over a hundred unsent table writes.
+        for done, (key, value) in enumerate(rows, 1):
+            self._write(number, key, value)
+            if done % 40 == 0:
+                await self._app.producer.flush()
 
     def _write(self, number: int, key: str, value: bytes | None) -> None:
         if value is None:
