@@ -8,7 +8,7 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import faust
@@ -25,9 +25,11 @@ from streams.transport import Chunk
 log = structlog.get_logger(__name__)
 
 WATERMARK_S = 1.0
-STUCK_S = 15.0
-"""A chunk takes tenths of a second. A worker was seen to wait for ever for a flush of Faust's producer right after a
-start; ending it and starting again from the last checkpoint costs seconds."""
+STUCK_S = 60.0
+"""A chunk takes tenths of a second, an election of a new leader by the broker seconds. A worker that waits longer ends:
+starting again from the last checkpoints costs seconds, waiting for ever costs the day."""
+REWIND_AGAIN_S = 2.0
+"""A rewind, or what was read after it, can get lost in a recovery like any record."""
 BEHIND_OUTCOMES_S = 0.25
 BEHIND_SLICES_S = 1.0
 """How often a partition that is catching up says what changed: nobody watches it live, and what changes again meanwhile
@@ -41,6 +43,7 @@ class Owned:
         self.partition = partition
         self.pending: list[Awaitable[Any]] = []
         self.asked_rewind: int | None = None
+        self.asked_at = 0.0
         self.told = self.sliced = self.marked = 0.0
         self.checkpointed = time.monotonic()
         self.checkpoint_took = 0.0
@@ -98,16 +101,16 @@ class PartitionAgent:
         partition = owned.partition
         if partition.halted is not None:
             return
+        clock = time.monotonic()
         if not partition.accepts(chunk):
-            if owned.asked_rewind != partition.position:
-                owned.asked_rewind = partition.position
+            if owned.asked_rewind != partition.position or clock - owned.asked_at >= REWIND_AGAIN_S:
+                owned.asked_rewind, owned.asked_at = partition.position, clock
                 partition.counts.gaps += 1
                 consumer.rewind(tp, partition.position + 1)
             return
         owned.asked_rewind = None
         sends = partition.feed(chunk, self._now())
         partition.advance(self._now(), self._lateness_ms, chunk.end)
-        clock = time.monotonic()
         behind = partition.position + 1 < chunk.end
         if not behind or clock - owned.told >= BEHIND_OUTCOMES_S:
             owned.told = clock
@@ -165,13 +168,12 @@ class PartitionAgent:
         for send in partition.outcomes() + partition.slices():
             owned.pending.append(await self._send(send))
         checkpoint = partition.checkpoint(self._now(), end)
-        await self._write_all(partition.number, list(checkpoint.rows()))
+        await self._write(owned, checkpoint.rows())
         await self._settle(owned)
-        await self._app.producer.flush()
         if self.owned.get(partition.number) is not owned:
             return
         await self._write_manifest(owned, checkpoint)
-        await self._write_all(partition.number, list(checkpoint.garbage()))
+        await self._write(owned, checkpoint.garbage())
         consumer: Any = self._app.consumer
         if self.owned.get(partition.number) is not owned or tp not in consumer.assignment():
             return
@@ -182,8 +184,8 @@ class PartitionAgent:
         owned.checkpoint_took = owned.checkpointed - begin
 
     async def _write_manifest(self, owned: Owned, checkpoint: Checkpoint) -> None:
-        self._write(owned.partition.number, *checkpoint.manifest_row())
-        await self._app.producer.flush()
+        await self._write(owned, [checkpoint.manifest_row()])
+        await self._settle(owned)
         owned.partition.manifest = checkpoint.manifest
 
     async def _settle(self, owned: Owned) -> None:
@@ -191,18 +193,21 @@ class PartitionAgent:
         pending, owned.pending = owned.pending, []
         await asyncio.gather(*pending)
 
-    async def _write_all(self, number: int, rows: list[Row]) -> None:
-        # Faust stalls its consumer for good once its buffer holds over a hundred unsent table writes.
-        for done, (key, value) in enumerate(rows, 1):
-            self._write(number, key, value)
-            if done % 40 == 0:
-                await self._app.producer.flush()
+    async def _write(self, owned: Owned, rows: Iterable[Row]) -> None:
+        """Writes checkpoint rows to the table and its changelog.
 
-    def _write(self, number: int, key: str, value: bytes | None) -> None:
-        if value is None:
-            self._table.pop(_row_key(number, key), None)
-        else:
-            self._table[_row_key(number, key)] = value
+        A plain `table[key] = value` goes through a buffer of Faust that drains behind our back: its flush gives up
+        after a tenth of a second without progress, and says nothing of acknowledgement. A row sent here is waited for.
+        """
+        number = owned.partition.number
+        data, changelog = self._table.data, self._table.changelog_topic.get_topic_name()
+        for name, value in rows:
+            key = _row_key(number, name)
+            if value is None:
+                data.pop(key, None)
+            else:
+                data[key] = value
+            owned.pending.append(await self._app.producer.send(changelog, key, value, number, None, None))
 
 
 def _row_key(number: int, key: str) -> bytes:

@@ -120,8 +120,9 @@ class SourcePartition:
     # In
 
     def accepts(self, chunk: Chunk) -> bool:
-        """False where records before this chunk are missing: it must be refused and read again."""
-        if not chunk.records or chunk.records[0].offset <= self.position + 1:
+        """False where records before this chunk or tick are missing: it must be refused and read again."""
+        first = chunk.records[0].offset if chunk.records else chunk.next
+        if first <= self.position + 1:
             return True
         return chunk.rewound_to == self.position + 1
 

@@ -6,7 +6,9 @@ that hold records already. The agent notices such a gap and asks for a rewind, w
 a seek from the agent races with the fetcher.
 
 A tick, an empty chunk, follows when a partition has been quiet for a while, through the same queue: timers, slices and
-checkpoints of a partition without traffic run in the agent as everything else does, in order.
+checkpoints of a partition without traffic run in the agent as everything else does, in order. It says how far the
+records handed over reach, so that the loss of the last ones is noticed too. Ticks get lost like records: one that the
+agent has not seen within a second is sent again.
 """
 
 import time
@@ -23,6 +25,7 @@ CHUNK_BYTES = 512 * 1024
 """A chunk ends when it holds this much, so that one never blocks the event loop for more than about a tenth of a
 second, whatever producers pack into their records."""
 TICK_S = 0.1
+TICK_LOST_S = 1.0
 
 
 class Record(NamedTuple):
@@ -35,11 +38,13 @@ class Record(NamedTuple):
 class Chunk(NamedTuple):
     """Consecutive records of one source partition; empty for a tick.
 
-    `rewound_to` is the offset of a rewind just made: a first record beyond it is a natural gap (compaction, retention,
-    transaction markers), not a loss. `end` is the partition's end offset as last told by the broker.
+    `next` is the offset after the last record handed over, in this chunk or before this tick. `rewound_to` is the
+    offset of a rewind just made: a first record beyond it is a natural gap (compaction, retention, transaction
+    markers), not a loss. `end` is the partition's end offset as last told by the broker.
     """
 
     records: list[Record]
+    next: int
     rewound_to: int | None
     end: int
 
@@ -53,7 +58,8 @@ class Consumer(AIOKafkaConsumer):
         self._rewinds: dict[TP, int] = {}
         self._rewound: dict[TP, int] = {}
         self._last_sent: dict[TP, float] = {}
-        self._ticking: set[TP] = set()
+        self._next: dict[TP, int] = {}
+        self._ticking: dict[TP, float] = {}
 
     def rewind(self, tp: TP, offset: int) -> None:
         """Asks that `tp` be read from `offset` on, at the next fetch."""
@@ -61,7 +67,7 @@ class Consumer(AIOKafkaConsumer):
 
     def ticked(self, tp: TP) -> None:
         """The agent has seen the tick of `tp`: the next one may follow."""
-        self._ticking.discard(tp)
+        self._ticking.pop(tp, None)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109
         """Fetches what there is; waits for at most a tick."""
@@ -70,7 +76,7 @@ class Consumer(AIOKafkaConsumer):
             if tp in self.assignment():
                 await self.seek(tp, offset)
                 self._read_offset[tp] = offset - 1 if offset else None
-                self._rewound[tp] = offset
+                self._rewound[tp] = self._next[tp] = offset
         generation = self.app.consumer_generation_id
         fetched, active = await self._wait_next_records(min(timeout, TICK_S))
         if fetched is None or self.should_stop:
@@ -91,12 +97,12 @@ class Consumer(AIOKafkaConsumer):
         for tp in list(active or ()):
             if (
                 tp.topic == self.source_topic
-                and tp not in self._ticking
+                and now - self._ticking.get(tp, 0.0) >= TICK_LOST_S
                 and now - self._last_sent.get(tp, 0.0) >= TICK_S
             ):
                 if self.app.consumer_generation_id != generation or not self.flow_active:
                     return
-                self._ticking.add(tp)
+                self._ticking[tp] = now
                 yield tp, self._tick(tp)
 
     def _singles(self, tp: TP, batch: list[Any]) -> Any:
@@ -111,8 +117,9 @@ class Consumer(AIOKafkaConsumer):
             size += len(record.value or b"")
             if len(records) >= CHUNK_RECORDS or size >= CHUNK_BYTES or record is batch[-1]:
                 message = self._to_message(tp, record)
+                reached = self._next[tp] = record.offset + 1
                 message.value = Chunk(  # type: ignore[assignment]
-                    records, self._rewound.pop(tp, None), self.highwater(tp) or 0
+                    records, reached, self._rewound.pop(tp, None), self.highwater(tp) or 0
                 )
                 yield message
                 records, size = [], 0
@@ -127,7 +134,7 @@ class Consumer(AIOKafkaConsumer):
             0,
             [],
             None,
-            Chunk([], None, self.highwater(tp) or 0),  # type: ignore[arg-type]
+            Chunk([], self._next.get(tp, 0), None, self.highwater(tp) or 0),  # type: ignore[arg-type]
             None,
             None,
             None,

@@ -40,7 +40,8 @@ class Cluster:
         """One chunk from somewhere at or before the next record, then time passes and outputs leave."""
         owner, log = self.owners[number], self.logs[number]
         begin = max(0, owner.position + 1 - rng.choice((0, 0, 0, 1, 3)))
-        chunk = Chunk(numbered(log)[begin : begin + rng.randrange(1, 8)], None, len(log))
+        records = numbered(log)[begin : begin + rng.randrange(1, 8)]
+        chunk = Chunk(records, begin + len(records), None, len(log))
         assert owner.accepts(chunk)
         self.send(owner.feed(chunk, self.wall))
         owner.advance(self.wall, LATENESS, len(log))

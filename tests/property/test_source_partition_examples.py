@@ -21,7 +21,7 @@ from tests.property.driving import book, raw
 
 def one(value: bytes, offset: int = 0, end: int = 9) -> Chunk:
     """A chunk of one record."""
-    return Chunk([Record(offset, value)], None, end)
+    return Chunk([Record(offset, value)], offset + 1, None, end)
 
 
 def partition(now: int | None = None, rows: dict[str, bytes] | None = None) -> SourcePartition:
@@ -83,10 +83,17 @@ def test_a_gap_is_refused_until_it_was_read_again() -> None:
     owner = partition()
     owner.feed(one(opened(at_home())), NOW)
     beyond = [Record(5, opened(at_home(1)))]
-    assert not owner.accepts(Chunk(beyond, None, 9))
-    assert not owner.accepts(Chunk(beyond, 4, 9))
-    assert owner.accepts(Chunk(beyond, 1, 9)), "rewound and still beyond: the gap is natural"
-    assert owner.accepts(Chunk([], None, 9))
+    assert not owner.accepts(Chunk(beyond, 6, None, 9))
+    assert not owner.accepts(Chunk(beyond, 6, 4, 9))
+    assert owner.accepts(Chunk(beyond, 6, 1, 9)), "rewound and still beyond: the gap is natural"
+
+
+def test_a_tick_tells_of_lost_records_that_no_other_follows() -> None:
+    owner = partition()
+    owner.feed(one(opened(at_home())), NOW)
+    assert owner.accepts(Chunk([], 1, None, 9)), "nothing was handed over since"
+    assert not owner.accepts(Chunk([], 6, None, 9)), "records 1 to 5 were handed over and never came"
+    assert owner.accepts(Chunk([], 0, None, 9)), "a new owner's consumer has handed nothing over yet"
 
 
 def test_records_read_before_are_passed_over() -> None:
@@ -112,7 +119,7 @@ def test_catching_up_breaches_nothing_that_was_answered_in_time() -> None:
 
 def test_a_flood_of_garbage_halts_the_partition_before_it_drains_away() -> None:
     owner = partition()
-    sends = owner.feed(Chunk(numbered([b"{"] * 2000), None, 2000), NOW)
+    sends = owner.feed(Chunk(numbered([b"{"] * 2000), 2000, None, 2000), NOW)
     assert isinstance(owner.halted, PartitionHalted)
     assert "partition 0 halted near offset 999: 1000 of the last 1000 events were undecodable" in str(owner.halted)
     assert (owner.position, len(sends)) == (999, 1000), "nothing told is lost, nothing unread passed over"
@@ -121,7 +128,7 @@ def test_a_flood_of_garbage_halts_the_partition_before_it_drains_away() -> None:
 def test_a_tenth_of_garbage_is_borne() -> None:
     owner, line = partition(), opened(at_home())
     values = [b"{" if n % 10 == 9 else line for n in range(3 * module.BAD_WINDOW)]
-    sends = owner.feed(Chunk(numbered(values), None, len(values)), NOW)
+    sends = owner.feed(Chunk(numbered(values), len(values), None, len(values)), NOW)
     assert Counter(send.topic for send in sends) == {Topic.DEAD: len(values) // 10}
     assert owner.halted is None
 

@@ -151,7 +151,7 @@ def _written() -> dict[Topic, list[dict[str, Any]]]:
         for offset, (type_, s, more) in enumerate(events)
     ]  # fmt: skip
     now = OPENED + 3_600_000
-    sends = partition.feed(Chunk(records, None, len(records)), now)
+    sends = partition.feed(Chunk(records, len(records), None, len(records)), now)
     partition.advance(now, 0, len(records))
     sends += [*partition.outcomes(), *partition.slices(), partition.watermark()]
     lines: dict[Topic, list[dict[str, Any]]] = {}
