@@ -105,8 +105,24 @@ def convert_anonymous_bank(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Event file. Default: standard output.")] = None,
 ) -> None:
     """Make events of the Anonymous Bank call log (Technion, 1999)."""
-    from services.convert.anonymous_bank import Counts, convert, read_lines
+    from services.convert.anonymous_bank import Counts, convert
     from services.convert.output import write_events
+    from services.convert.source import read_lines
+
+    counts = Counts()
+    write_events(convert(read_lines(file), counts, str(file)), out)
+    print(f"contactpulse: {counts}", file=sys.stderr)
+
+
+@convert_app.command("servicenow-incidents")
+def convert_servicenow_incidents(
+    file: Annotated[Path, typer.Argument(help="The incident log (CSV, plain or gzipped); - for standard input.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Event file. Default: standard output.")] = None,
+) -> None:
+    """Make events of a ServiceNow incident log (UCI, 2016)."""
+    from services.convert.output import write_events
+    from services.convert.servicenow_incidents import Counts, convert
+    from services.convert.source import read_lines
 
     counts = Counts()
     write_events(convert(read_lines(file), counts, str(file)), out)

@@ -4,16 +4,13 @@ One row of the log is one phone call. What each column becomes, and why, stands 
 UTC+2 without daylight saving: right for the winter months (January to March), which is what is shipped and tested.
 """
 
-import gzip
 import heapq
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 from schemas.errors import InputError
@@ -29,7 +26,6 @@ _HALF_DAY_S = 43_200
 _OVERLAP_S = 2
 """Nine calls in ten have the agent's clock start 1 or 2 s before the queue's clock stops; beyond 2 s it is a handful
 of rows that scatter over minutes."""
-_GZIP_MAGIC = b"\x1f\x8b"
 
 _row = itemgetter(*range(len(COLUMNS)))
 
@@ -101,20 +97,6 @@ def convert(lines: Iterable[str], counts: Counts | None = None, name: str = "log
     while pending:
         counts.events += 1
         yield heapq.heappop(pending)[2]
-
-
-def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a plain or gzipped text file; `-` is standard input. Raises `InputError` where it cannot be read."""
-    if str(path) == "-":
-        yield from sys.stdin
-        return
-    try:
-        with path.open("rb") as probe:
-            zipped = probe.read(2) == _GZIP_MAGIC
-        with gzip.open(path, "rt", encoding="utf-8") if zipped else path.open(encoding="utf-8") as text:
-            yield from text
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _calls(lines: Iterable[str], counts: Counts, name: str) -> Iterator[_Call]:

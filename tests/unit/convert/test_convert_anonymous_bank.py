@@ -1,4 +1,3 @@
-import gzip
 from collections import Counter
 from datetime import datetime
 from itertools import pairwise
@@ -9,7 +8,8 @@ import pytest
 
 from schemas.errors import InputError
 from schemas.event import decode_event
-from services.convert.anonymous_bank import COLUMNS, Counts, Skip, convert, read_lines
+from services.convert.anonymous_bank import COLUMNS, Counts, Skip, convert
+from services.convert.source import read_lines
 from tests.oracles import bank
 
 HEADER = "\t".join(COLUMNS)
@@ -143,15 +143,6 @@ def test_the_same_call_twice_counts_once():
 def test_what_is_no_such_log_is_refused_with_line_and_column(lines, message):
     with pytest.raises(InputError, match=message.replace("(", "\\(")):
         list(convert(lines))
-
-
-def test_plain_and_gzipped_files_are_read_alike_and_what_cannot_be_read_is_named(tmp_path):
-    text = f"{HEADER}\n{row()}\n"
-    (tmp_path / "log.tsv").write_text(text)
-    (tmp_path / "log.gz").write_bytes(gzip.compress(text.encode()))
-    assert list(read_lines(tmp_path / "log.tsv")) == list(read_lines(tmp_path / "log.gz"))
-    with pytest.raises(InputError, match=r"nowhere\.tsv: cannot be read: No such file"):
-        list(read_lines(tmp_path / "nowhere.tsv"))
 
 
 @needs_the_day
