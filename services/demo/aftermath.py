@@ -20,6 +20,8 @@ _OPEN_SHARE = {"L1": 0.45, "L2": 0.22, "L3": 0.18}
 _OPEN_MIN = {"L1": 85.0, "L2": 95.0, "L3": 140.0}
 """Of cases that one conversation does not settle: how many, and how many minutes the rest takes (median)."""
 _REOPEN_SHARE = 0.04
+_STOPGAP_SHARE = 0.75
+"""How many complaints get a temporary solution before the answer."""
 
 
 def settled_by_bot(op: Operation, case: Case) -> Waiting:
@@ -43,8 +45,10 @@ def conclude(op: Operation, case: Case, agent: Agent) -> Waiting:
         case.mood -= 0.6
         case.feels()
         case.say("complaint.filed", _subject(op, case))
-        op.start(_answer_complaint(op, case, agent))
+        case.answering = True
     elif case.complaint:
+        case.answering = True
+    if case.answering:
         op.start(_answer_complaint(op, case, agent))
     if case.channel.spoken and rng.random() < 0.08:
         yield from _call_back(op, case, agent)
@@ -69,6 +73,8 @@ def _work_on(op: Operation, case: Case, agent: Agent) -> Any:
     if reason == "customer":
         case.say("message.customer")
     yield _minutes(op, 7.0, 0.8)
+    if case.undiagnosed:
+        case.diagnose(agent)
     case.say("message.agent", {"template": rng.random() < agent.templates}, agent_id=agent.id)
     yield rng.randrange(2_000, 60_000)
     case.say("contact.resolved", agent_id=agent.id)
@@ -89,15 +95,19 @@ def _call_back(op: Operation, case: Case, agent: Agent) -> Any:
 
 
 def _answer_complaint(op: Operation, case: Case, agent: Agent) -> Waiting:
-    """Acknowledged, looked into, answered, and checked whether that helped."""
+    """Acknowledged, helped for the time being, answered, and checked whether that helped."""
     rng = op.rng
     yield _minutes(op, 32.0, 0.85)
     case.say("complaint.acknowledged", agent_id=agent.id)
-    yield _minutes(op, 80.0, 0.8)
+    if rng.random() < _STOPGAP_SHARE:
+        yield _minutes(op, 20.0, 0.8)
+        case.say("milestone.reached", {"name": "temporary_solution"}, agent_id=agent.id)
+    yield _minutes(op, 60.0, 0.8)
     case.say("complaint.feedback_given", _subject(op, case), agent_id=agent.id)
     if rng.random() < 0.6:
         yield _minutes(op, 30.0, 0.6)
         case.say("followup.verified", {"satisfied": rng.random() < agent.quality})
+    case.answered()
 
 
 def _afterwards(op: Operation, case: Case, agent: Agent) -> Any:
@@ -126,7 +136,7 @@ def _afterwards(op: Operation, case: Case, agent: Agent) -> Any:
         case.say("contact.resolved", agent_id=again.id)
         op.release(op.desks[again.team], again)
     yield rng.randrange(_MINUTE_MS, 8 * _MINUTE_MS)
-    case.say("contact.closed")
+    case.close()
 
 
 def _survey(op: Operation, case: Case, mean: float) -> None:

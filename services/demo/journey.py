@@ -19,6 +19,8 @@ _STUCK_MIN = {"L1": 5.0, "L2": 10.0, "L3": 15.0}
 """How often a written contact gets stuck before anybody has it, and for about how many minutes."""
 _FORGOTTEN = 0.025
 """How often an agent in a written talk leaves the customer waiting for about as long."""
+_SEEN_AT_ONCE = 0.7
+"""How often the team that a case was passed on to knows what is the matter once it has spoken with the customer."""
 _SURE, _LOST = 0.84, 0.45
 """How often the bot recognises what is meant, on a good day and with a broken model."""
 
@@ -26,7 +28,10 @@ _SURE, _LOST = 0.84, 0.45
 class Case:
     """A contact under way and its voice: `say` sends an event of it."""
 
-    __slots__ = ("_events", "_op", "category", "channel", "complaint", "id", "mood", "priority", "team", "tier")
+    __slots__ = (
+        "_events", "_op", "answering", "category", "channel", "complaint", "done", "id", "mood", "priority", "team",
+        "tier", "undiagnosed",
+    )  # fmt: skip
 
     def __init__(self, op: Operation, channel: Channel, category: str) -> None:
         rng = op.rng
@@ -39,6 +44,7 @@ class Case:
         customer = int(CUSTOMERS * rng.random() ** 2)
         self.tier = tier_of(customer)
         self.complaint = category == "complaint" and rng.random() < 0.6
+        self.answering = self.done = self.undiagnosed = False
         urgent = 0.35 if self.complaint or self.tier == "vip" else 0.10
         chance = rng.random()
         self.priority = "L1" if chance < urgent else "L2" if chance < urgent + 0.38 else "L3"
@@ -66,6 +72,23 @@ class Case:
         if data:
             event["data"] = data
         self._op.deliver(event, self.channel.name)
+
+    def diagnose(self, agent: Agent) -> None:
+        """The team that a case was passed on to says what is the matter."""
+        self.undiagnosed = False
+        self.say("milestone.reached", {"name": "diagnosis"}, agent_id=agent.id)
+
+    def close(self) -> None:
+        """Closes it, or leaves that to whoever still owes the answer to a complaint."""
+        self.done = True
+        if not self.answering:
+            self.say("contact.closed")
+
+    def answered(self) -> None:
+        """The complaint is answered: nothing keeps the case open any more."""
+        self.answering = False
+        if self.done:
+            self.say("contact.closed")
 
     def feels(self) -> None:
         """Sends the sentiment of what the customer just said."""
@@ -156,11 +179,14 @@ def talk(op: Operation, case: Case, agent: Agent) -> Any:
     rng = op.rng
     while True:
         yield from _exchange(op, case, agent)
+        if case.undiagnosed and rng.random() < _SEEN_AT_ONCE:
+            case.diagnose(agent)
         team, share = SECOND_LINE.get(case.category, ("", 0.0))
         if not team or case.team == team or rng.random() >= share:
             return agent
         case.say("contact.transferred", {"to_team": team}, agent_id=agent.id)
         case.team = team
+        case.undiagnosed = True
         case.mood -= 0.1
         op.release(op.desks[agent.team], agent)
         if rng.random() < 0.3:

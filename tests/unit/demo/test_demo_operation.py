@@ -31,6 +31,17 @@ def cases(morning):
     return found
 
 
+@pytest.fixture(scope="module")
+def finished():
+    """As `cases`, those that were closed in a quiet eight hours: long enough for complaints to be answered."""
+    found = defaultdict(dict)
+    for event in Operation(11, START, rate=4).advance(START + 8 * HOUR_MS):
+        if "case_id" in event:
+            found[event["case_id"]][event["event_id"]] = event
+    ordered = (sorted(case.values(), key=lambda e: (e["occurred_at"], e["event_id"])) for case in found.values())
+    return [events for events in ordered if "contact.closed" in {event["type"] for event in events}]
+
+
 def first(events, type_):
     return next((parse(event["occurred_at"]) for event in events if event["type"] == type_), None)
 
@@ -75,7 +86,7 @@ def test_the_rate_scales():
 
 def test_nearly_all_types_and_all_channels_teams_and_levels_occur(morning):
     never = set(EVENT_TYPES) - {event["type"] for event in morning}
-    assert never <= {"milestone.reached", "agent.state", "suggestion.adopted"}
+    assert never <= {"agent.state", "suggestion.adopted"}
     opened = [event for event in morning if event["type"] == "contact.opened"]
     assert len({event["channel"] for event in opened}) == 10
     assert {event["priority"] for event in opened} == {"L1", "L2", "L3"}
@@ -122,6 +133,63 @@ def test_promises_are_mostly_kept_and_sometimes_broken(cases):
             (kept if connected - queued <= target else broken)[opened["channel"]] += 1
     for channel in ("phone", "chat", "app", "web", "mini_program", "email", "social", "sms"):
         assert 0.75 < kept[channel] / (kept[channel] + broken[channel]) < 0.995, channel
+
+
+def test_complaints_are_acknowledged_then_answered_and_only_then_closed(finished):
+    acknowledged, answered = [], []
+    for events in finished:
+        filed, said = first(events, "complaint.filed"), first(events, "complaint.feedback_given")
+        if events[0].get("data", {}).get("complaint"):
+            filed = first(events, "contact.opened")
+        if filed is None or first(events, "contact.connected") is None or first(events, "contact.abandoned"):
+            continue
+        noted = first(events, "complaint.acknowledged")
+        assert filed < noted < said <= first(events, "contact.closed")
+        acknowledged.append(noted - filed <= 2 * HOUR_MS)
+        answered.append(said - filed)
+    assert len(answered) > 50
+    assert 0.85 < sum(acknowledged) / len(acknowledged) < 1
+    assert max(answered) > 2 * min(answered)
+
+
+def test_calls_back_are_promised_and_mostly_made_in_time(finished):
+    kept = Counter()
+    for events in finished:
+        made = {e["data"]["callback_id"]: parse(e["occurred_at"]) for e in events if e["type"] == "callback.made"}
+        for promise in (event["data"] for event in events if event["type"] == "callback.promised"):
+            kept[made[promise["callback_id"]] <= parse(promise["due_at"])] += 1
+    assert kept.total() > 30
+    assert 0.8 < kept[True] / kept.total() < 0.99
+
+
+def test_every_wait_has_a_reason_and_ends_before_the_case_is_resolved(finished):
+    waits = Counter()
+    for events in finished:
+        held = None
+        for event in events:
+            if event["type"] == "contact.pending":
+                held = event["data"]["reason"]
+                waits[held] += 1
+            elif event["type"] == "contact.resumed":
+                assert event["data"]["reason"] == held
+                held = None
+            assert event["type"] != "contact.resolved" or held is None
+    assert waits.keys() == {"customer", "third_party", "internal"}
+    assert waits["customer"] > waits["third_party"] > waits["internal"]
+
+
+def test_who_a_case_is_passed_on_to_mostly_says_what_is_the_matter(finished):
+    passed_on = diagnosed = stopgaps = 0
+    for events in finished:
+        names = [event["data"]["name"] for event in events if event["type"] == "milestone.reached"]
+        transferred = first(events, "contact.transferred")
+        passed_on += transferred is not None
+        diagnosed += "diagnosis" in names
+        stopgaps += "temporary_solution" in names
+        if "diagnosis" in names:
+            assert transferred <= first(events, "milestone.reached")
+    assert 0.6 < diagnosed / passed_on < 0.95
+    assert stopgaps > 20
 
 
 def test_the_bot_settles_most_of_what_it_gets(cases):
