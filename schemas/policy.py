@@ -1,26 +1,50 @@
 """The policy file: calendars, and per kind of case the clocks that run and their targets.
 
-`load_policy` reads YAML into `PolicyFile`; whatever is wrong with it is one `PolicyError` naming file, line and field.
+`load_policy` reads YAML into `PolicyFile`; what is wrong with it first is a `PolicyError` naming file, line and field.
 """
 
 import re
-from datetime import date
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    ValidationError,
+    WithJsonSchema,
+)
 
+from schemas.calendar import Calendar
 from schemas.errors import PolicyError
-from schemas.event import Channel, Priority
+from schemas.event import CASELESS_TYPES, EVENT_TYPES, Channel, Priority
+from schemas.policy_faults import faults_of
+from schemas.policy_source import Fault, Place, PolicySource, did_you_mean
 
 DAY_MS = 86_400_000
-_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": DAY_MS}
+DURATION_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": DAY_MS}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_CLOCK_NAME = re.compile(r"[\w-]{1,64}")
+_BUSINESS_DAYS = re.compile(r"(\d+)bd")
+DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
+TARGET_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d)|[0-9]+bd)$"
 
-STANDARD_CLOCKS = ("connect", "first_response", "next_response", "bot_response", "resolution")
-"""Clocks whose start and stop the contract defines."""
+STANDARD_CLOCKS = (
+    "connect", "first_response", "next_response", "bot_response", "update", "resolution", "complaint_ack",
+    "complaint_feedback", "callback",
+)  # fmt: skip
+"""Clocks whose start and stop the contract defines. Any other name is a custom clock, which says its own."""
+
+
+class BusinessDays(NamedTuple):
+    """A target in business days of the clock's calendar (`Calendar.business_days` of the engine says what they are)."""
+
+    days: int
 
 
 def parse_duration(text: object) -> int:
@@ -28,18 +52,26 @@ def parse_duration(text: object) -> int:
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"{text!r} is not a duration; write 15s, 5m, 2h or 5d")
-    return round(float(match[1]) * _UNITS[match[2]])
+    return round(float(match[1]) * DURATION_UNITS[match[2]])
 
 
-def _target(text: object) -> int:
-    ms = parse_duration(text)
-    if ms <= 0:
+def parse_target(text: object) -> int | BusinessDays:
+    """Milliseconds, or the business days of `5bd`. Raises ValueError."""
+    match = _BUSINESS_DAYS.fullmatch(text) if isinstance(text, str) else None
+    if match is None and not (isinstance(text, str) and _DURATION.fullmatch(text)):
+        raise ValueError(f"{text!r} is not a duration; write 15s, 5m, 2h, 5d or 5bd (whole business days)")
+    target = BusinessDays(int(match[1])) if match else parse_duration(text)
+    if target in (0, BusinessDays(0)):
         raise ValueError("a target must be longer than nothing")
-    return ms
+    return target
 
 
 DurationMs = Annotated[int, BeforeValidator(parse_duration)]
-TargetMs = Annotated[int, BeforeValidator(_target)]
+Target = Annotated[
+    int | BusinessDays,
+    PlainValidator(parse_target),
+    WithJsonSchema({"type": "string", "pattern": TARGET_PATTERN, "examples": ["15s", "5m", "2h", "5bd"]}),
+]
 PauseReason = Literal["customer", "third_party", "internal"]
 PAUSE_REASONS: tuple[str, ...] = get_args(PauseReason)
 
@@ -48,28 +80,31 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Calendar(_Strict):
-    """When a clock runs. Without hours: always."""
+class MilestoneTrigger(_Strict):
+    """A `milestone.reached` event of this name."""
 
-    timezone: str = "UTC"
-    hours: dict[str, list[str]] | None = None
-    holidays: str | None = None
-    closed: list[date] = []
-    open: dict[date, list[str]] = {}
+    milestone: Annotated[str, Field(min_length=1, max_length=128)]
 
-    @property
-    def always(self) -> bool:
-        """Open around the clock, every day."""
-        return self.hours is None and self.holidays is None and not self.closed and not self.open
+
+if TYPE_CHECKING:  # no type checker follows a Literal that is computed
+    CaseEventType = str
+else:
+    CaseEventType = Literal[tuple(name for name in EVENT_TYPES if name not in CASELESS_TYPES)]
+Trigger = CaseEventType | MilestoneTrigger
 
 
 class Clock(_Strict):
-    """One promise: how long it may take. `target` in milliseconds."""
+    """One promise: how long it may take. `target` in milliseconds or business days, `warn_at` in shares of it.
 
-    target: TargetMs
+    `start` and `stop` belong to custom clocks: an event type, or a milestone.
+    """
+
+    target: Target | None = None
     calendar: str = "always"
     pause_on: list[PauseReason] = []
     warn_at: list[Annotated[float, Field(gt=0, lt=1)]] = [0.8]
+    start: Trigger | None = None
+    stop: Trigger | None = None
 
 
 def _listed(value: object) -> object:
@@ -111,109 +146,106 @@ class MetricSettings(_Strict):
 
 
 class PolicyFile(_Strict):
-    """A whole policy file. First matching policy wins; the last has no `match` and takes what is left."""
+    """A whole policy file. First matching policy wins; the last has no `match` and takes what is left.
+
+    What must hold between its parts `parse_policy` checks.
+    """
 
     version: Literal[1]
     calendars: dict[str, Calendar] = {"always": Calendar()}
     policies: Annotated[list[Policy], Field(min_length=1)]
     metrics: MetricSettings = MetricSettings()
+    _text: str = PrivateAttr("")
 
-    @model_validator(mode="after")
-    def _hangs_together(self) -> "PolicyFile":
-        if self.policies[-1].match is not None:
-            raise ValueError("the last policy must have no match: it is the default")
-        known = {"always": Calendar()} | self.calendars
-        for name, calendar in known.items():
-            if not calendar.always:
-                raise ValueError(f"calendar {name!r}: only the 24x7 calendar {{}} is supported in this version")
-        for policy in self.policies:
-            for name, clock in policy.clocks.items():
-                if name not in STANDARD_CLOCKS:
-                    raise ValueError(
-                        f"policy {policy.name!r}: clock {name!r} is not supported in this version; "
-                        f"there are {', '.join(STANDARD_CLOCKS)}"
-                    )
-                if clock.calendar not in known:
-                    raise ValueError(f"policy {policy.name!r}, clock {name!r}: no calendar {clock.calendar!r}")
-        names = [policy.name for policy in self.policies]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice:
-            raise ValueError(f"two policies are named {twice!r}")
-        return self
+    @property
+    def text(self) -> str:
+        """The YAML that this was read from."""
+        return self._text
+
+
+def read_policy(path: Path) -> str:
+    """The text at `path`. Raises `PolicyError` where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def load_policy(path: Path) -> PolicyFile:
     """The policy file at `path`. Raises `PolicyError` naming file, line and field."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    return parse_policy(text, str(path))
+    return parse_policy(read_policy(path), str(path))
 
 
 def parse_policy(text: str, name: str = "policy") -> PolicyFile:
     """As `load_policy`, from a text; `name` stands for the file in messages."""
+    source = PolicySource(text, name)
+    file, faults = judge(source)
+    if file is None:
+        raise PolicyError(source.show(faults[0].line, faults[0].said))
+    return file
+
+
+def judge(source: PolicySource) -> tuple[PolicyFile | None, list[Fault]]:
+    """The policy file that a source makes; where it makes none, everything that is wrong, in order of lines."""
+    file, found = None, list(source.repeated)
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"{mark.line + 1}: " if mark else " "
-        raise PolicyError(f"{name}:{line}not valid YAML: {getattr(error, 'problem', None) or error}") from None
-    if not isinstance(content, dict):
-        raise PolicyError(f"{name}:1: a policy file is a mapping with version, calendars and policies")
-    try:
-        return PolicyFile.model_validate(content)
+        file = PolicyFile.model_validate(source.content)
+        file._text = source.text
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        where = f"{field}: " if field else ""
-        raise PolicyError(f"{name}:{_line_of(root, first['loc'])}: {where}{reason}") from None
+        found += faults_of(error, source, PolicyFile)
+    found += (source.fault(place, reason) for place, reason in _across(source.content))
+    # What stands in one place of the file counts once, however many policies merge it in.
+    by_place = {(fault.line, fault.reason): fault for fault in reversed(found)}
+    return (None if found else file), sorted(by_place.values())
 
 
-def _line_of(node: yaml.Node | None, path: tuple[int | str, ...]) -> int:
-    """The line (from 1) of the deepest node of `path` that exists."""
-    line = 1
-    for part in path:
-        child: yaml.Node | None = None
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if str(key.value) == str(part):
-                    line, child = key.start_mark.line + 1, value
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            child = node.value[part]
-            line = child.start_mark.line + 1
-        if child is None:
-            return line
-        node = child
-    return line
+def _across(content: dict[Any, Any]) -> Iterator[tuple[Place, str]]:
+    """What is wrong between the parts of a file. Parts that are wrong in themselves are passed over."""
+    calendars, policies = content.get("calendars"), content.get("policies")
+    calendars = calendars if isinstance(calendars, dict) else {}
+    always = calendars.get("always")
+    if isinstance(always, dict) and always.keys() - {"timezone"}:
+        yield ("calendars", "always"), "this is the 24x7 calendar: give other hours another name"
+    names: set[str] = set()
+    policies = policies if isinstance(policies, list) else []
+    for i, policy in enumerate(policies):
+        if not isinstance(policy, dict):
+            continue
+        name, clocks = policy.get("name"), policy.get("clocks")
+        if isinstance(name, str):
+            if name in names:
+                yield ("policies", i, "name"), f"two policies are named {name!r}"
+            names.add(name)
+        for clock_name, clock in clocks.items() if isinstance(clocks, dict) else ():
+            if isinstance(clock_name, str) and isinstance(clock, dict):
+                for key, reason in _of_clock(clock_name, clock, [*map(str, calendars), "always"]):
+                    yield ("policies", i, "clocks", clock_name, *key), reason
+    if policies and isinstance(policies[-1], dict) and policies[-1].get("match") is not None:
+        last = len(policies) - 1
+        yield ("policies", last, "match"), "the last policy must have no match: it is the default"
+
+
+def _of_clock(name: str, clock: dict[Any, Any], calendars: list[str]) -> Iterator[tuple[Place, str]]:
+    """What a clock of this name needs and may have."""
+    calendar = clock.get("calendar")
+    if isinstance(calendar, str) and calendar not in calendars:
+        yield ("calendar",), f"no calendar {calendar!r}{did_you_mean(calendar, calendars)}"
+    if name == "callback":
+        if clock.get("pause_on"):
+            yield ("pause_on",), "a call-back is due at the promised time, nothing pauses it"
+    elif clock.get("target") is None:
+        yield ("target",), "is missing"
+    if name in STANDARD_CLOCKS:
+        for key in ("start", "stop"):
+            if clock.get(key) is not None:
+                yield (key,), f"is for custom clocks; what starts and stops {name} is fixed"
+    elif not _CLOCK_NAME.fullmatch(name):
+        yield (), "a clock's name has letters, digits, - and _ only, 64 at most"
+    elif clock.get("stop") is None:
+        hint = did_you_mean(name, [*STANDARD_CLOCKS]) or f"; standard clocks are {', '.join(STANDARD_CLOCKS)}"
+        yield (), f"a custom clock says what stops it (stop){hint}"
 
 
 def default_policy() -> PolicyFile:
     """The policy that ships."""
     return parse_policy(files("schemas").joinpath("default_policy.yaml").read_text("utf-8"), "default policy")
-
-
-def describe_policy(file: PolicyFile) -> str:
-    """What a policy file promises, in words, a line a policy and clock."""
-    lines = []
-    for policy in file.policies:
-        match = policy.match.model_dump(exclude_none=True) if policy.match else {}
-        when = " and ".join(f"{key} is {_words(value)}" for key, value in match.items()) or "all other cases"
-        lines.append(f"{policy.name}: {when}")
-        for name, clock in policy.clocks.items():
-            pauses = f", pauses while waiting on {' or '.join(clock.pause_on)}" if clock.pause_on else ""
-            lines.append(f"  {name} within {_duration(clock.target)} ({clock.calendar}){pauses}")
-    return "\n".join(lines)
-
-
-def _words(value: object) -> str:
-    return " or ".join(map(str, value)) if isinstance(value, list) else str(value).lower()
-
-
-def _duration(ms: int) -> str:
-    for unit in ("d", "h", "m", "s"):
-        if ms % _UNITS[unit] == 0:
-            return f"{ms // _UNITS[unit]}{unit}"
-    return f"{ms}ms"

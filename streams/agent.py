@@ -15,9 +15,9 @@ import faust
 import structlog
 from faust.types import TP
 
+from schemas.policy_watch import PolicyWatch
 from schemas.settings import Settings
 from schemas.topics import Topic
-from streams.engine.policies import PolicyBook
 from streams.engine.snapshot import Checkpoint, Row
 from streams.partition import Retention, Send, SourcePartition
 from streams.transport import Chunk
@@ -56,14 +56,14 @@ class PartitionAgent:
         self,
         app: faust.App,
         settings: Settings,
-        book: PolicyBook,
+        policy: PolicyWatch,
         retention: Retention,
         table: Any,
         now: Callable[[], int],
     ) -> None:
         self._app = app
         self._settings = settings
-        self._book = book
+        self._policy = policy
         self._retention = retention
         self._table = table
         self._now = now
@@ -102,6 +102,10 @@ class PartitionAgent:
         if partition.halted is not None:
             return
         clock = time.monotonic()
+        self._policy.look(clock, _tell_policy)
+        if partition.change_policy(self._policy.file):
+            log.info("policy in force", partition=tp.partition)
+            owned.checkpointed = 0.0  # clocks have new targets: make that durable with the next chunk
         if not partition.accepts(chunk):
             if owned.asked_rewind != partition.position or clock - owned.asked_at >= REWIND_AGAIN_S:
                 owned.asked_rewind, owned.asked_at = partition.position, clock
@@ -136,7 +140,7 @@ class PartitionAgent:
         partition = SourcePartition(
             number,
             self._settings.partitions,
-            self._book,
+            self._policy.file,
             self._retention,
             lambda key: table.get(_row_key(number, key)),
             self._now(),
@@ -144,7 +148,9 @@ class PartitionAgent:
             self._settings.drain_undecodable,
         )
         owned = self.owned[number] = Owned(partition)
-        await self._write_manifest(owned, partition.checkpoint(self._now(), 1 << 62))
+        first = partition.checkpoint(self._now(), 1 << 62)
+        await self._write(owned, first.policies())
+        await self._write_manifest(owned, first)
         if self.owned.get(number) is not owned:
             return None
         # 100,000 live cases are walked by every full collection otherwise, a third of all time.
@@ -208,6 +214,13 @@ class PartitionAgent:
             else:
                 data[key] = value
             owned.pending.append(await self._app.producer.send(changelog, key, value, number, None, None))
+
+
+def _tell_policy(refused: str | None) -> None:
+    if refused is None:
+        log.info("policy file read")
+    else:
+        log.error("policy refused, the one before stays in force", reason=refused)
 
 
 def _row_key(number: int, key: str) -> bytes:

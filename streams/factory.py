@@ -5,11 +5,10 @@ import time
 import faust
 from yarl import URL
 
-from schemas.policy import PolicyFile, default_policy, load_policy
+from schemas.policy_watch import PolicyWatch
 from schemas.settings import Settings
 from schemas.topics import Topic
 from streams.agent import PartitionAgent
-from streams.engine.policies import PolicyBook
 from streams.metrics import WorkerMetrics
 from streams.partition import Retention
 from streams.transport import Transport
@@ -20,13 +19,12 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-def create_app(settings: Settings, policy: PolicyFile | None = None, metrics: WorkerMetrics | None = None) -> faust.App:
+def create_app(settings: Settings, metrics: WorkerMetrics | None = None) -> faust.App:
     """The worker's app, ready for `faust -A streams.app worker` or `contactpulse worker`.
 
     The topics must exist (`services.provision`). Raises `PolicyError`.
     """
-    if policy is None:
-        policy = load_policy(settings.policy) if settings.policy else default_policy()
+    policy = PolicyWatch(settings.policy, settings.data_dir / "worker" / "policy-in-force.yaml")
     brokers = [URL(f"kafka://{address.strip()}") for address in settings.kafka.split(",")]
     directory = settings.data_dir / "worker"
     directory.mkdir(parents=True, exist_ok=True)  # Faust makes only the last part of the path
@@ -57,8 +55,9 @@ def create_app(settings: Settings, policy: PolicyFile | None = None, metrics: Wo
                        partitions=settings.partitions)  # fmt: skip
     table = app.Table("checkpoints", partitions=settings.partitions, key_type=bytes, value_type=bytes)
     retention = Retention(round(settings.retain_h * 3_600_000))
-    agent = PartitionAgent(app, settings, PolicyBook(policy), retention, table, wall_clock)
+    agent = PartitionAgent(app, settings, policy, retention, table, wall_clock)
     if metrics is not None:
+        metrics.refused = lambda: policy.refused is not None
         metrics.partitions = lambda: [owned.partition for owned in agent.owned.values()]
     app.on_partitions_revoked.connect(agent.on_revoked)  # type: ignore[arg-type]
     app.agent(source, name="partitions", concurrency=1)(agent.run)

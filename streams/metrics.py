@@ -23,6 +23,7 @@ class WorkerMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.partitions: Callable[[], Iterable[SourcePartition]] = tuple
+        self.refused: Callable[[], bool] = lambda: False
         self.registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
@@ -33,6 +34,8 @@ class WorkerMetrics:
             for partition in owned:
                 counter.add_metric([str(partition.number)], getattr(partition.counts, name))
             yield counter
+        refused = "1: the policy file was changed but is refused; the one before stays in force."
+        yield GaugeMetricFamily("contactpulse_worker_policy_refused", refused, float(self.refused()))
         gauges: dict[str, tuple[str, Callable[[SourcePartition], float]]] = {
             "cases": ("Cases in memory.", lambda p: len(p.engine.cases)),
             "packed_cases": ("Finished cases packed away.", lambda p: len(p.engine.cold)),

@@ -12,12 +12,12 @@ import msgspec
 
 from schemas.errors import EventRejected, PartitionHalted
 from schemas.event import Event, decode_envelope
+from schemas.policy import PolicyFile
 from schemas.rollup import VersionedClockSlice, VersionedContactSlice, Watermark
 from schemas.routing import partition_of
 from schemas.times import text, to_ms
 from schemas.topics import Topic
 from streams.engine.engine import home_of
-from streams.engine.policies import PolicyBook
 from streams.engine.slices import BLOCK_MINUTES, Cell, clock_slices, contact_slice
 from streams.engine.snapshot import Checkpoint, new_engine
 from streams.transport import Chunk
@@ -91,7 +91,7 @@ class SourcePartition:
         self,
         number: int,
         partitions: int,
-        book: PolicyBook,
+        policy: PolicyFile,
         retention: Retention,
         read: Callable[[str], bytes | None],
         now: int,
@@ -99,7 +99,7 @@ class SourcePartition:
         drain_undecodable: bool = False,
     ) -> None:
         self.number = number
-        self.engine, self.manifest = new_engine(book, read)
+        self.engine, self.manifest = new_engine(policy, read)
         self.manifest.epoch += 1
         self.position = self.manifest.position
         self.counts = Counts()
@@ -210,6 +210,13 @@ class SourcePartition:
             )
 
     # Time
+
+    def change_policy(self, policy: PolicyFile) -> bool:
+        """Puts another policy file in force; False where this one is already."""
+        if policy.text == self.engine.book.texts[-1]:
+            return False
+        self.engine.change_policy(policy)
+        return True
 
     def advance(self, wall: int, lateness: int, end: int) -> None:
         """Moves stream time: with the wall clock when all there is has been read, else with the events read so far, so

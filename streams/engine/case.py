@@ -3,13 +3,12 @@
 import msgspec
 
 from streams.engine.facts import Dims, Fact
+from streams.engine.policies import NEVER, ClockSpec
 
 RUNNING, PAUSED, MET, BREACHED, CANCELLED = range(5)
 STATE_NAMES = ("running", "paused", "met", "breached", "cancelled")
 PAGE = "~"
 """Begins the id of what is kept like a case but is none: a day of an agent's events without one."""
-NEVER = 1 << 62
-"""Later than any instant."""
 
 
 class Clock(msgspec.Struct, array_like=True, gc=False):
@@ -17,16 +16,15 @@ class Clock(msgspec.Struct, array_like=True, gc=False):
 
     `done` is what had elapsed at `since`, `carried` what it began with (a reopened case's earlier time), `runs` the
     running spans before `since`, which a new target is counted over. `since` is -1 while the clock is paused and after
-    it ended. A breached clock that nothing has stopped yet goes on counting. `dims` are fixed by the verdict.
-    `changed` marks what is to be told.
+    it ended. A breached clock that nothing has stopped yet goes on counting. `alarm` is when it next warns or breaches,
+    `warned` the last warning of one that ended, `share` which. `dims` are fixed by the verdict. `ref` tells promises of
+    one name apart. `changed` marks what is to be told, `cause` is the event that made it so (none: time passed).
     """
 
     name: str
     seq: int
-    policy: str
-    calendar: str
+    spec: ClockSpec
     target: int
-    pauses: int
     started: int
     since: int
     due: int
@@ -35,8 +33,13 @@ class Clock(msgspec.Struct, array_like=True, gc=False):
     runs: tuple[tuple[int, int], ...] = ()
     state: int = RUNNING
     stopped: int = -1
+    alarm: int = NEVER
+    warned: int = -1
+    share: float = 0.0
     dims: Dims | None = None
+    ref: str | None = None
     changed: bool = True
+    cause: str | None = None
 
 
 NEW, OPEN, RESOLVED, CLOSED = range(4)
@@ -47,7 +50,8 @@ class Case(msgspec.Struct, array_like=True, gc=False):
 
     `facts` is keyed by event_id and ordered by (time, event_id). `bucket` (of checkpoints), `touched` (its last
     arrival), `timer` (the earliest one set) and `counted` (as open) are the engine's book-keeping; all else is
-    derived from the facts and the stream time, and a fold makes it anew. Instants are -1 while unknown.
+    derived from the facts and the stream time, and a fold makes it anew. Facts at or before `judged_to` come too late
+    to be simply applied. Instants are -1 while unknown.
     """
 
     id: str
@@ -55,6 +59,7 @@ class Case(msgspec.Struct, array_like=True, gc=False):
     bucket: int
     touched: int
     dims: Dims
+    next_change: int = NEVER
     timer: int = NEVER
     counted: bool = False
     last_id: str = ""
@@ -65,8 +70,8 @@ class Case(msgspec.Struct, array_like=True, gc=False):
     phase: int = NEW
     live: list[Clock] = []
     ended: list[Clock] = []
-    next_due: int = NEVER
-    breached_to: int = -NEVER
+    next_alarm: int = NEVER
+    judged_to: int = -NEVER
     pausing: int = 0
     opened: int = -1
     queued: int = -1

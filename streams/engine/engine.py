@@ -15,15 +15,24 @@ import msgspec
 
 from schemas.event import Event
 from schemas.outcome import Outcome, VersionedOutcome
+from schemas.policy import PolicyFile
 from schemas.times import text
-from streams.engine.case import BREACHED, NEVER, OPEN, PAGE, PAUSED, STATE_NAMES, Case, Clock
+from streams.engine import waterfall
+from streams.engine.case import BREACHED, OPEN, PAGE, PAUSED, STATE_NAMES, Case, Clock
 from streams.engine.facts import Dims, DimsTable, DimValues, Fact, FactMaker
-from streams.engine.policies import PolicyBook
+from streams.engine.policies import NEVER, ClockSpec, PolicyBook
 from streams.engine.rules import Rules
 from streams.engine.slices import Slices
 
 BUCKET_CASES = 128
 """Cases of one age share a checkpoint row of this many, so that old quiet cases are not rewritten with busy ones."""
+
+
+class Before(NamedTuple):
+    """What a case was before it is folded anew: its clocks by name and number, its dimensions."""
+
+    clocks: dict[tuple[str, int], Clock]
+    dims: Dims
 
 
 class Chilled(NamedTuple):
@@ -52,11 +61,11 @@ class Engine:
         self.cases: dict[str, Case] = {}
         self.buckets: dict[int, list[Case]] = {}
         self.changed: dict[str, Case] = {}
-        self.withdrawn: list[tuple[Case, Clock]] = []
+        self.withdrawn: list[tuple[Case, Clock, str | None]] = []
         self.dirty: set[int] = set()
         self.slices = Slices()
         self.table = DimsTable()
-        self._book = book
+        self.book = book
         self.rules = Rules(book, self.slices, self.table)
         self._fact = FactMaker(self.table).make
         self.corrections = 0
@@ -82,21 +91,21 @@ class Engine:
             # One id with two contents: the lesser one counts, whichever came first.
             if known == fact or _order(event_id, known) <= _order(event_id, fact):
                 return False
-            self._refold(case, {**case.facts, event_id: fact})
+            self._refold(case, {**case.facts, event_id: fact}, event_id)
             self._touch(case)
             return False
         t = fact.t
-        if (t > case.last_t or (t == case.last_t and event_id > case.last_id)) and t > case.breached_to:
+        if (t > case.last_t or (t == case.last_t and event_id > case.last_id)) and t > case.judged_to:
             case.facts[event_id] = fact
             case.last_t, case.last_id = t, event_id
-            self.rules.step(case, fact)
+            self.rules.step(case, fact, event_id)
             if self.rules.withdrawn:
-                self.withdrawn += [(case, clock) for clock in self.rules.withdrawn]
+                self.withdrawn += [(case, clock, event_id) for clock in self.rules.withdrawn]
                 self.rules.withdrawn.clear()
-            if case.next_due < self.now:
+            if case.next_alarm < self.now:
                 self.rules.advance(case, self.now)
         else:
-            self._refold(case, {**case.facts, event_id: fact})
+            self._refold(case, {**case.facts, event_id: fact}, event_id)
         self._touch(case)
         return True
 
@@ -112,27 +121,44 @@ class Engine:
             if case is None or case.timer != due:
                 continue  # another timer of this case stands for it
             case.timer = NEVER
-            if case.next_due < now:
+            if case.next_alarm < now:
                 self.rules.advance(case, now)
             self._touch(case)
+
+    def change_policy(self, file: PolicyFile) -> None:
+        """From just after now on another policy file is in force.
+
+        Clocks without a verdict get what it promises, counted from their own start.
+        """
+        since = max(self.now, 0) + 1
+        ahead = [(case, self._take_back(case)) for case in self.cases.values() if case.last_t >= since]
+        self.book.add(file, since)
+        for case, before in ahead:
+            self._put_back(case, before, case.facts, None)
+            self._touch(case)
+        for case in self.cases.values():
+            if case.next_change > since and case.last_t < since:
+                case.next_change = since
+                if case.live:
+                    self.rules.clocks.set_timer(case)
+                    self._touch(case)
 
     def take_outcomes(self, version: int) -> list[VersionedOutcome]:
         """The clock records that changed since last asked, each once, under `version`."""
         told: list[VersionedOutcome] = []
-        stamp: tuple[int, ...] = (version, 0)
-        gone: tuple[int, ...] = (version, 1)
-        for case, clock in self.withdrawn:
+        at = text(self.arrival)
+        for case, clock, cause in self.withdrawn:
             if not any(c.name == clock.name and c.seq == clock.seq for c in case.clocks):
-                told.append(VersionedOutcome(*self._record(case, clock), *gone))
+                told.append(VersionedOutcome(*self._record(case, clock), *_stamp(version, 1, at, cause)))
         for case in self.changed.values():
             for clock in case.ended:
                 if clock.changed:
                     clock.changed = False
-                    told.append(VersionedOutcome(*self._record(case, clock), *stamp))
+                    told.append(VersionedOutcome(*self._record(case, clock), *_stamp(version, 0, at, clock.cause)))
             for clock in case.live:
                 if clock.changed:
                     clock.changed = False
-                    told.append(VersionedOutcome(*self._record(case, clock), *stamp))
+                    told.append(VersionedOutcome(*self._record(case, clock), *_stamp(version, 0, at, clock.cause)))
         self.changed.clear()
         self.withdrawn.clear()
         return told
@@ -179,17 +205,21 @@ class Engine:
             cases = self.buckets[bucket]
             if bucket == self._bucket or bucket in self.dirty or bucket not in slots:
                 continue
-            idle = sum(case.touched < idle_since and case.finished for case in cases)
+            idle = sum(self._idle(case, idle_since) for case in cases)
             if idle == len(cases):
                 self.chill_bucket(
                     bucket, Chilled(slots[bucket], max(case.touched for case in cases), [case.id for case in cases])
                 )
             elif idle * 2 > len(cases):
-                busy = [case for case in cases if case.touched >= idle_since or not case.finished]
-                self.buckets[bucket] = [case for case in cases if case.touched < idle_since and case.finished]
+                busy = [case for case in cases if not self._idle(case, idle_since)]
+                self.buckets[bucket] = [case for case in cases if self._idle(case, idle_since)]
                 self.dirty.add(bucket)
                 for case in busy:
                     self._file(case)
+
+    def _idle(self, case: Case, since: int) -> bool:
+        """Finished, quiet, and wholly in the past: no later change of policy reaches it."""
+        return case.touched < since and case.finished and case.last_t < self.now
 
     def chill_bucket(self, bucket: int, chilled: "Chilled") -> None:
         """Keeps only the ids of a bucket whose cases are all finished."""
@@ -213,7 +243,7 @@ class Engine:
                 yield from tuples
 
         if self.table.sweep(used):
-            self._book.forget()
+            self.book.forget()
 
     def merge_sparse(self, fewer_than: int) -> None:
         """Pours changed old buckets with few cases left into the newest one, so that rows do not dwindle for ever."""
@@ -234,12 +264,14 @@ class Engine:
         for case in cases:
             self.cases[case.id] = case
             self.open_cases += case.counted
-            case.timer = case.next_due
+            case.timer = case.next_alarm
+            if not case.live:
+                case.next_change = self.book.change_after(case.last_t)
 
     def restored(self) -> None:
         """Sets timers and queues after `load`."""
         cases = self.cases.values()
-        self._timers = [(case.next_due, case.id) for case in cases if case.next_due < NEVER]
+        self._timers = [(case.next_alarm, case.id) for case in cases if case.next_alarm < NEVER]
         heapify(self._timers)
         self._finished = deque(sorted((case.touched, case.id) for case in cases if case.finished))
 
@@ -247,20 +279,27 @@ class Engine:
         """The fields of a clock's `Outcome` as of stream time."""
         state = clock.state
         due = None if clock.due < 0 or clock.due == NEVER or state == PAUSED else text(clock.due)
+        spec, ended = clock.spec, clock.stopped >= 0
+        warned, share = (clock.warned, clock.share) if ended else self.rules.clocks.warning(clock, self.now)
+        held = waterfall.held(case.facts.values(), spec.calendar, clock.started, clock.stopped) if ended else {}
         return (
             case.id,
             clock.name,
             clock.seq,
-            clock.policy,
-            clock.calendar,
+            spec.policy,
+            spec.calendar.name,
             STATE_NAMES[state],
             clock.target / 1000,
-            self.rules.elapsed(clock, max(self.now, clock.since)) / 1000,
+            self.rules.clocks.elapsed(clock, max(self.now, clock.since)) / 1000,
             text(clock.started),
             due,
-            text(clock.stopped) if clock.stopped >= 0 else None,
+            text(clock.stopped) if ended else None,
             due if state == BREACHED else None,
             *(case.dims if clock.dims is None else clock.dims).values,
+            clock.ref,
+            text(warned) if warned >= 0 else None,
+            share or None,
+            {holder: ms / 1000 for holder, ms in held.items()},
         )
 
     def _thawed(self, case_id: str) -> Case:
@@ -274,7 +313,9 @@ class Engine:
         return self.cases[case_id]
 
     def _new_case(self, case_id: str) -> Case:
-        case = self.cases[case_id] = Case(case_id, {}, 0, self.arrival, self.table.nothing)
+        case = self.cases[case_id] = Case(
+            case_id, {}, 0, self.arrival, self.table.nothing, self.book.change_after(-NEVER)
+        )
         self._file(case)
         return case
 
@@ -292,9 +333,11 @@ class Engine:
         self.dirty.add(case.bucket)
         self.changed[case.id] = case
         # At most one timer a case is waited for; a later one is set when that comes up.
-        if case.next_due < case.timer:
-            case.timer = case.next_due
-            heappush(self._timers, (case.next_due, case.id))
+        if case.next_alarm < case.timer:
+            case.timer = case.next_alarm
+            if not case.live:
+                case.next_change = self.book.change_after(case.last_t)
+            heappush(self._timers, (case.next_alarm, case.id))
         is_open = case.phase == OPEN and case.abandoned < 0
         if is_open is not case.counted:
             case.counted = is_open
@@ -302,42 +345,65 @@ class Engine:
         if not is_open and not case.live:
             self._finished.append((self.arrival, case.id))
 
-    def _refold(self, case: Case, facts: dict[str, Fact]) -> None:
-        """Folds a case's history anew because its past changed; tells what is withdrawn, keeps silent what is equal."""
+    def _refold(self, case: Case, facts: dict[str, Fact], cause: str) -> None:
+        """Folds a case's history anew because its past changed."""
         self.corrections += 1
-        before, dims = {(clock.name, clock.seq): clock for clock in case.clocks}, case.dims
+        before = self._take_back(case)
+        self._put_back(case, before, dict(sorted(facts.items(), key=lambda item: (item[1].t, item[0]))), cause)
+
+    def _take_back(self, case: Case) -> "Before":
+        """Takes a case's contributions out of the slices; returns what it was."""
+        before = Before({(clock.name, clock.seq): clock for clock in case.clocks}, case.dims)
         self.slices.sign = -1
         self._fold(case, case.facts)
         self.slices.sign = 1
-        self._fold(case, dict(sorted(facts.items(), key=lambda item: (item[1].t, item[0]))))
+        return before
+
+    def _put_back(self, case: Case, was: "Before", facts: dict[str, Fact], cause: str | None) -> None:
+        """Folds a case's facts; tells what is withdrawn, keeps silent what is equal."""
+        before = dict(was.clocks)
+        self._fold(case, facts)
         self.rules.withdrawn.clear()  # of both folds; what counts is what was there before and is not now
         for clock in case.clocks:
             old = before.pop((clock.name, clock.seq), None)
             if old is not None and not old.changed:
-                clock.changed = False
-                clock.changed = clock != old or (clock.dims is None and case.dims is not dims)
-        self.withdrawn += [(case, clock) for clock in before.values()]
+                folded, clock.changed, clock.cause = clock.cause, False, old.cause
+                clock.changed = clock != old or (clock.dims is None and case.dims is not was.dims)
+                clock.cause = cause if clock.changed else folded
+            else:
+                clock.cause = cause
+        self.withdrawn += [(case, clock, cause) for clock in before.values()]
 
     def _fold(self, case: Case, facts: dict[str, Fact]) -> None:
-        fresh = Case(case.id, facts, case.bucket, case.touched, self.table.nothing, case.timer, case.counted)
+        fresh = Case(
+            case.id, facts, case.bucket, case.touched, self.table.nothing, self.book.change_after(-NEVER), case.timer,
+            case.counted,
+        )  # fmt: skip
         step = self.rules.step
         for event_id, fact in facts.items():
-            step(fresh, fact)
+            step(fresh, fact, event_id)
             fresh.last_t, fresh.last_id = fact.t, event_id
-        if fresh.next_due < self.now:
+        if fresh.next_alarm < self.now:
             self.rules.advance(fresh, self.now)
         for name in Case.__struct_fields__:
             setattr(case, name, getattr(fresh, name))
 
 
+def _stamp(*fields: Any) -> tuple[Any, ...]:
+    """The fields of a `VersionedOutcome` beyond those of an `Outcome`."""
+    return fields
+
+
 def _order(event_id: str, fact: Fact) -> tuple[int, str, bytes]:
-    return (fact.t, event_id, msgspec.msgpack.encode(fact, enc_hook=pack_dims))
+    return (fact.t, event_id, msgspec.msgpack.encode(fact, enc_hook=pack_object))
 
 
-def pack_dims(dims: object) -> DimValues:
-    """Dimension tuples are packed by their values (an `enc_hook` of msgspec)."""
-    assert isinstance(dims, Dims)
-    return dims.values
+def pack_object(value: object) -> DimValues | int:
+    """Dimension tuples are packed by their values, promises by their place in the book (an `enc_hook` of msgspec)."""
+    if isinstance(value, ClockSpec):
+        return value.id
+    assert isinstance(value, Dims)
+    return value.values
 
 
 def home_of(event: Event) -> str:

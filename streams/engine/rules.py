@@ -1,62 +1,44 @@
-"""How one fact changes a case: the clock rules and the measures of contract v1, one method per event type.
+"""How one fact changes a case: the clock rules of contract v1, one method per event type.
 
 Every method gets the case after the fact's dimensions were laid over it, so that "the values at the stop" include what
-the stopping event brought. What a case contributes to the one-minute slices is booked as it happens; with
-`slices.sign` at -1 the same code takes it back.
+the stopping event brought. How clocks run is `clocks.py`, what else is counted `measures.py`.
 """
 
 from collections.abc import Callable
 
-from schemas.metrics import Measure as M
-from streams.engine.calendar import Calendar
-from streams.engine.case import (
-    BREACHED,
-    CANCELLED,
-    CLOSED,
-    MET,
-    NEVER,
-    NEW,
-    OPEN,
-    PAGE,
-    PAUSED,
-    RESOLVED,
-    RUNNING,
-    Case,
-    Clock,
-)
-from streams.engine.facts import KIND, PAUSE_BIT, Dims, DimsTable, Fact
-from streams.engine.policies import CompiledPolicy, PolicyBook
-from streams.engine.slices import ClockKeys, Slices, clock_keys
+from streams.engine.case import BREACHED, CLOSED, NEW, OPEN, RESOLVED, Case, Clock
+from streams.engine.clocks import Clocks, live
+from streams.engine.facts import KIND, DimsTable, Fact
+from streams.engine.measures import Measures
+from streams.engine.pauses import pausing_after
+from streams.engine.policies import CompiledPolicy, Key, PolicyBook
+from streams.engine.slices import Slices
 
-NEGATIVE_BELOW = -0.3
-"""A sentiment score below this is negative (metric negative_sentiment_rate)."""
-
-ANSWERED_BY_AGENT = frozenset({"first_response", "next_response", "bot_response"})
+ANSWERED_BY_AGENT = frozenset({"first_response", "next_response", "bot_response", "update"})
 """Clocks that a message of a human ends."""
+
+OUTLIVE_RESOLUTION = frozenset({"complaint_ack", "complaint_feedback", "callback"})
+"""Clocks that contact.resolved leaves running."""
 
 Rule = Callable[[Case, Fact], None]
 
 
 class Rules:
-    """Applies facts to cases under a policy book."""
+    """Applies facts to cases under a policy book. `withdrawn` gathers clocks that a fact took away."""
 
     def __init__(self, book: PolicyBook, slices: Slices, table: DimsTable) -> None:
         self._book = book
-        self._slices = slices
         self._merge = table.merge
-        self._nothing = table.nothing
-        self._keys: dict[str, ClockKeys] = {}
+        self.clocks = Clocks(book, slices)
+        self._measures = measures = Measures(book, slices, table.nothing)
         self.withdrawn: list[Clock] = []
-        self._limit = book.metrics.answer_within
-        self._short = book.metrics.short_abandon
-        self._csat_pass = book.metrics.csat_pass
         self._by_kind: list[Rule | None] = [None] * len(KIND)
-        for name, rule in {
+        rules: dict[str, Rule] = {
             "contact.opened": self._opened,
             "contact.queued": self._queued,
             "contact.connected": self._connected,
             "contact.abandoned": self._abandoned,
-            "contact.transferred": self._transferred,
+            "contact.transferred": lambda case, fact: measures.transferred(case, fact.t),
             "contact.pending": self._pauses,
             "contact.resumed": self._pauses,
             "contact.updated": self._updated,
@@ -67,161 +49,61 @@ class Rules:
             "message.agent": self._agent_said,
             "message.bot": self._bot_said,
             "complaint.filed": self._complained,
-            "call.wrapped": self._wrapped,
-            "survey.submitted": self._surveyed,
-            "sentiment.scored": self._scored,
-            "quality.audited": self._audited,
-            "agent.praised": self._praised,
-        }.items():
+            "complaint.acknowledged": lambda case, fact: self.clocks.stop_named(case, "complaint_ack", fact.t),
+            "complaint.feedback_given": lambda case, fact: self.clocks.stop_named(case, "complaint_feedback", fact.t),
+            "callback.promised": self._promised,
+            "callback.made": self._called_back,
+            "call.wrapped": measures.wrapped,
+            "survey.submitted": measures.surveyed,
+            "sentiment.scored": measures.scored,
+            "quality.audited": measures.audited,
+            "agent.praised": measures.praised,
+        }
+        for name, rule in rules.items():
             self._by_kind[KIND[name]] = rule
 
-    def step(self, case: Case, fact: Fact) -> None:
-        """Applies the next fact in order: first the deadlines before it, then its dimensions, then its rule."""
-        if case.next_due < fact.t:
+    def step(self, case: Case, fact: Fact, event_id: str) -> None:
+        """Applies the next fact in order: first what came due before it, then its dimensions, then its rule."""
+        if case.next_alarm < fact.t:
             self.advance(case, fact.t)
+        while case.next_change <= fact.t:
+            self._change_policy(case)
+        self.clocks.cause = event_id
         if fact.dims is not None:
             dims = self._merge(case.dims, fact.dims)
             if dims is not case.dims:
                 case.dims = dims
                 for clock in case.live:
                     if clock.dims is None:  # its record shows the case's present values
-                        clock.changed = True
+                        clock.changed, clock.cause = True, event_id
         if fact.customer is not None:
             case.customer = fact.customer
+        trigger = _key(fact) if fact.kind in self._book.triggers else None
+        if trigger is not None:
+            self._stop_custom(case, fact, trigger)
         rule = self._by_kind[fact.kind]
         if rule is not None:
             rule(case, fact)
+        if trigger is not None:
+            self._start_custom(case, fact, trigger)
 
     def advance(self, case: Case, now: int) -> None:
-        """Breaches the running clocks due before `now`, dated at their due instant."""
-        for clock in case.live:
-            if clock.state == RUNNING and clock.due < now:
-                self._breach(case, clock)
-        self._set_timer(case)
+        """Time passes: warnings, breaches and new policies up to `now`, each at its instant."""
+        self.clocks.cause = None
+        while case.next_change < now:
+            self.clocks.advance(case, case.next_change)
+            self._change_policy(case)
+        self.clocks.advance(case, now)
 
-    # Clocks
+    def _change_policy(self, case: Case) -> None:
+        """Another policy file comes into force. A fact dated before comes too late to be simply applied."""
+        since, self.clocks.cause = case.next_change, None
+        case.judged_to = max(case.judged_to, since - 1)
+        case.next_change = self._book.change_after(since)
+        self.clocks.retarget(case, since)
 
-    def _start(self, case: Case, name: str, t: int, done: int = 0) -> Clock | None:
-        policy = self._book.match(case.dims, case.complaint)
-        return self._run(case, policy, name, t, done) if name in policy.clocks else None
-
-    def _run(self, case: Case, policy: CompiledPolicy, name: str, t: int, done: int = 0) -> Clock:
-        spec = policy.clocks[name]
-        seq = 0
-        for ended in case.ended:
-            if ended.name == name:
-                seq += 1
-        calendar = spec.calendar
-        clock = Clock(name, seq, policy.name, calendar.name, spec.target, spec.pauses, t, t, -1, done, done)
-        if case.pausing & spec.pauses:
-            clock.since, clock.state = -1, PAUSED
-        else:
-            clock.due = due = calendar.after(t, spec.target - done) if done < spec.target else t
-            if due < case.next_due:
-                case.next_due = due
-        case.live.append(clock)
-        return clock
-
-    def _live(self, case: Case, name: str) -> Clock | None:
-        for clock in case.live:
-            if clock.name == name:
-                return clock
-        return None
-
-    def _breach(self, case: Case, clock: Clock) -> None:
-        clock.state, clock.dims, clock.changed = BREACHED, case.dims, True
-        if clock.due > case.breached_to:
-            case.breached_to = clock.due
-        self._slices.add(clock.due, case.dims, self._keys_of(clock).breached)
-
-    def _unbreach(self, clock: Clock) -> None:
-        assert clock.dims is not None
-        self._slices.add(clock.due, clock.dims, self._keys_of(clock).breached, -1)
-
-    def _stop(self, case: Case, clock: Clock, t: int) -> None:
-        """Ends a clock that was answered: met, unless it was breached before."""
-        keys, elapsed = self._keys_of(clock), self.elapsed(clock, t)
-        sign = self._slices.sign
-        if clock.state == BREACHED:
-            if clock.dims is not case.dims:
-                self._unbreach(clock)
-                self._breach(case, clock)
-            counts = self._slices.at(clock.due, case.dims)
-            counts[keys.late] = counts.get(keys.late, 0) + sign
-        else:
-            if clock.state == PAUSED:
-                clock.due = self._due(clock, t)
-            clock.state = MET
-            counts = self._slices.at(t, case.dims)
-            counts[keys.met] = counts.get(keys.met, 0) + sign
-        counts[keys.elapsed_ms] = counts.get(keys.elapsed_ms, 0) + sign * elapsed
-        self._end(case, clock, t, elapsed)
-
-    def _cancel(self, case: Case, clock: Clock, t: int) -> None:
-        """Ends a clock that nobody needs to answer any more; what is breached stays breached."""
-        if clock.state == BREACHED:
-            self._stop(case, clock, t)
-            return
-        elapsed = self.elapsed(clock, t)
-        if clock.state == PAUSED:
-            clock.due = self._due(clock, t)
-        clock.state = CANCELLED
-        self._slices.add(t, case.dims, self._keys_of(clock).cancelled)
-        self._end(case, clock, t, elapsed)
-
-    def _end(self, case: Case, clock: Clock, t: int, elapsed: int) -> None:
-        clock.done, clock.since, clock.stopped = elapsed, -1, t
-        clock.dims, clock.changed = case.dims, True
-        case.live.remove(clock)
-        case.ended.append(clock)
-        if clock.due <= case.next_due:
-            self._set_timer(case)
-
-    def _stop_named(self, case: Case, name: str, t: int) -> None:
-        clock = self._live(case, name)
-        if clock is not None:
-            self._stop(case, clock, t)
-
-    def _cancel_all(self, case: Case, t: int) -> None:
-        for clock in case.live[:]:
-            self._cancel(case, clock, t)
-
-    def elapsed(self, clock: Clock, t: int) -> int:
-        """What has elapsed at t, not before the clock last began to run."""
-        return clock.done if clock.since < 0 else clock.done + self._calendar(clock).elapsed(clock.since, t)
-
-    def _keys_of(self, clock: Clock) -> ClockKeys:
-        keys = self._keys.get(clock.name)
-        if keys is None:
-            keys = self._keys[clock.name] = clock_keys(clock.name)
-        return keys
-
-    def _calendar(self, clock: Clock) -> Calendar:
-        return self._book.calendars[clock.calendar]
-
-    def _due(self, clock: Clock, resumed: int = -1) -> int:
-        """The instant at which elapsed reaches the target: within a run before a pause, else in the present one.
-
-        `resumed` stands for the present run's beginning where the clock is paused; without it, a target that the runs
-        so far do not reach is never due.
-        """
-        calendar, left = self._calendar(clock), clock.target - clock.carried
-        if left < 0:
-            return clock.started
-        for begin, end in clock.runs:
-            due = calendar.after(begin, left)
-            if due < end:  # used up just as the pause begins, a target is not yet exceeded: it is due when that ends
-                return due
-            left -= calendar.elapsed(begin, end)
-        since = clock.since if clock.since >= 0 else resumed
-        return NEVER if since < 0 else calendar.after(since, left)
-
-    def _set_timer(self, case: Case) -> None:
-        due = NEVER
-        for clock in case.live:
-            if clock.state == RUNNING and clock.due < due:
-                due = clock.due
-        case.next_due = due
+    def _policy(self, case: Case, t: int) -> CompiledPolicy:
+        return self._book.match(case.dims, case.complaint, t)
 
     # The contact
 
@@ -230,36 +112,27 @@ class Rules:
             return
         t = fact.t
         case.opened, case.phase = t, OPEN
-        if fact.data is not None and fact.data[0]:
+        complaint = fact.data is not None and bool(fact.data[0])
+        if complaint:
             self._becomes_complaint(case, t)
-        self._slices.add(t, case.dims, M.OPENED)
+        self._measures.opened(case, t)
         # Facts may precede the opening (clocks of two systems differ): what waits already waits from then.
-        policy = self._book.match(case.dims, case.complaint)
+        policy = self._policy(case, t)
         for name, start in (
             ("connect", -1 if case.connected >= 0 else case.queued if case.queued >= 0 else t),
             ("first_response", t),
             ("resolution", t),
+            ("update", t),
             ("next_response", case.waiting),
             ("bot_response", case.waiting_bot),
         ):
-            if start >= 0 and name in policy.clocks:
-                clock = self._run(case, policy, name, start)
+            spec = policy.clocks.get(name)
+            if start >= 0 and spec is not None:
+                clock = self.clocks.run(case, spec, start)
                 if start < t:
-                    self._replay_pauses(case, clock, fact)
-
-    def _replay_pauses(self, case: Case, clock: Clock, opening: Fact) -> None:
-        """Lets a clock that started before the case was opened see the pauses until then."""
-        clock.since, clock.done, clock.state, clock.due = clock.started, 0, RUNNING, clock.started
-        pausing = 0
-        for fact in case.facts.values():
-            if fact is opening:
-                break
-            pausing = _pausing_after(pausing, fact)
-            self._hold(clock, max(fact.t, clock.started), pausing)
-        if clock.state == RUNNING:
-            clock.due = self._due(clock)
-        self._breach_if_passed(case, clock, opening.t)
-        self._set_timer(case)
+                    self.clocks.backdate(case, clock, _pauses_before(case, fact), t)
+        if complaint:
+            self._promise_complaint(case, t)
 
     def _queued(self, case: Case, fact: Fact) -> None:
         first = case.queued < 0
@@ -267,161 +140,85 @@ class Rules:
             case.queued = fact.t
         if case.phase in (NEW, CLOSED):
             return
-        clock = self._live(case, "connect")
+        clock = live(case, "connect")
         if clock is not None:
             if not first:
                 return
-            # Until now the wait counted from the opening; it begins here.
-            if clock.state == BREACHED:
-                self._unbreach(clock)
-            case.live.remove(clock)
-            self._set_timer(case)
-        if self._start(case, "connect", fact.t) is None and clock is not None:
+            self.clocks.drop(case, clock)  # until now the wait counted from the opening; it begins here
+        if self.clocks.start(case, "connect", fact.t) is None and clock is not None:
             self.withdrawn.append(clock)  # the policy of the queue does not promise a connection
 
     def _connected(self, case: Case, fact: Fact) -> None:
-        t = fact.t
         if case.connected < 0:
-            case.connected = t
-            self._book_abandonment(case, -1)
-            wait = self._wait(case, t)
-            if wait is not None:
-                counts, sign = self._slices.at(t, case.dims), self._slices.sign
-                counts[M.CONNECTED] = counts.get(M.CONNECTED, 0) + sign
-                counts[M.CONNECT_WAIT_MS] = counts.get(M.CONNECT_WAIT_MS, 0) + sign * wait
-                if wait <= self._limit:
-                    counts[M.CONNECTED_IN_LIMIT] = counts.get(M.CONNECTED_IN_LIMIT, 0) + sign
-        self._stop_named(case, "connect", t)
+            case.connected = fact.t
+            self._measures.connected(case, fact.t)
+        self.clocks.stop_named(case, "connect", fact.t)
 
     def _abandoned(self, case: Case, fact: Fact) -> None:
         t = fact.t
         if case.abandoned < 0:
             case.abandoned = t
-            wait = self._wait(case, t)
-            if wait is not None and case.connected < 0:
-                case.abandoned_dims, case.abandoned_wait = case.dims, wait
-                self._book_abandonment(case, 1)
-        clock = self._live(case, "connect")
-        if clock is not None and clock.state != BREACHED and self.elapsed(clock, t) >= clock.target:
-            clock.due = t
-            self._breach(case, clock)  # "cancelled if before due": at the due instant it is too late
+            self._measures.abandoned(case, t)
+        clock = live(case, "connect")
+        if clock is not None and clock.state != BREACHED and self.clocks.elapsed(clock, t) >= clock.target:
+            self.clocks.breach_at(case, clock, t)  # "cancelled if before due": at the due instant it is too late
         self._nothing_waits(case)
-        self._cancel_all(case, t)
-
-    def _book_abandonment(self, case: Case, n: int) -> None:
-        """Counts an abandonment, or takes it back: a contact that a human took after all was not abandoned."""
-        t, dims, wait = case.abandoned, case.abandoned_dims, case.abandoned_wait
-        if dims is None:
-            return
-        self._slices.add(t, dims, M.ABANDONED, n)
-        if wait <= self._limit:
-            self._slices.add(t, dims, M.ABANDONED_IN_LIMIT, n)
-        if wait <= self._short:
-            self._slices.add(t, dims, M.ABANDONED_SHORT, n)
-        if n < 0:
-            case.abandoned_dims = None
-
-    def _wait(self, case: Case, t: int) -> int | None:
-        since = case.queued if case.queued >= 0 else case.opened
-        return None if since < 0 else t - since
-
-    def _transferred(self, case: Case, fact: Fact) -> None:
-        self._slices.add(fact.t, case.dims, M.TRANSFERS)
+        self._cancel(case, t)
 
     def _pauses(self, case: Case, fact: Fact) -> None:
-        case.pausing = _pausing_after(case.pausing, fact)
+        case.pausing = pausing_after(case.pausing, fact)
         for clock in case.live:
-            self._hold(clock, fact.t, case.pausing)
-        self._set_timer(case)
-
-    def _hold(self, clock: Clock, t: int, pausing: int) -> None:
-        """Pauses or resumes a clock at t as the reasons that hold demand, a breached one too."""
-        if pausing & clock.pauses:
-            if clock.since >= 0:
-                if clock.since < t:
-                    clock.runs = (*clock.runs, (clock.since, t))
-                clock.done, clock.since, clock.changed = self.elapsed(clock, t), -1, True
-                if clock.state == RUNNING:
-                    clock.state = PAUSED
-        elif clock.since < 0:
-            clock.since, clock.changed = t, True
-            if clock.state == PAUSED:
-                clock.state = RUNNING
-                clock.due = self._due(clock)
-
-    def _breach_if_passed(self, case: Case, clock: Clock, t: int) -> None:
-        """Breaches a clock that began, or was given a target, beyond its time: its deadline does not lie ahead."""
-        if clock.state != BREACHED and self.elapsed(clock, t) > clock.target:
-            clock.due = self._due(clock)
-            self._breach(case, clock)
+            self.clocks.hold(clock, fact.t, case.pausing)
+        self.clocks.set_timer(case)
 
     def _updated(self, case: Case, fact: Fact) -> None:
-        if fact.data is not None and fact.data[3] is not None:
-            if fact.data[3]:
-                self._becomes_complaint(case, fact.t)
-            else:
-                case.complaint = False
-        policy = self._book.match(case.dims, case.complaint)
-        for clock in case.live:
-            spec = policy.clocks.get(clock.name)
-            if spec is None or clock.state == BREACHED:
-                continue
-            clock.policy, clock.target, clock.changed = policy.name, spec.target, True
-            clock.calendar, clock.pauses = spec.calendar.name, spec.pauses
-            self._hold(clock, fact.t, case.pausing)
-            if clock.state == RUNNING:
-                clock.due = self._due(clock)
-            self._breach_if_passed(case, clock, fact.t)
-        self.advance(case, fact.t)
+        complaint = None if fact.data is None else fact.data[3]
+        if complaint:
+            self._becomes_complaint(case, fact.t)
+        elif complaint is not None:
+            case.complaint = False
+        self.clocks.retarget(case, fact.t)
 
     def _resolved(self, case: Case, fact: Fact) -> None:
         t = fact.t
         if case.opened >= 0:
-            if case.resolved_dims is not None:  # resolved again after a reopening: the last one counts
-                self._book_resolution(case, case.resolved_dims, -1)
-            case.resolved, case.resolved_dims = t, case.dims
-            self._book_resolution(case, case.dims, 1)
+            self._measures.resolved(case, t)
         self._nothing_waits(case)
-        if case.phase in (NEW, CLOSED):
-            return
-        case.phase = RESOLVED
-        self._stop_named(case, "resolution", t)
-        self._cancel_all(case, t)
-
-    def _book_resolution(self, case: Case, dims: Dims, n: int) -> None:
-        counts, n = self._slices.at(case.resolved, dims), n * self._slices.sign
-        counts[M.RESOLVED] = counts.get(M.RESOLVED, 0) + n
-        counts[M.RESOLUTION_MS] = counts.get(M.RESOLUTION_MS, 0) + n * (case.resolved - case.opened)
+        if case.phase not in (NEW, CLOSED):
+            case.phase = RESOLVED
+        self.clocks.stop_named(case, "resolution", t)
+        self._cancel(case, t, OUTLIVE_RESOLUTION)
 
     def _reopened(self, case: Case, fact: Fact) -> None:
         self._pauses(case, fact)  # the ball is in our court again
-        if case.opened < 0 or self._live(case, "resolution") is not None:
+        if case.opened < 0 or live(case, "resolution") is not None:
             return
         t = fact.t
-        if not case.reopened:
-            case.reopened = True
-            self._slices.add(t, case.dims, M.REOPENED)
-        self._book_abandonment(case, -1)
+        self._measures.reopened(case, t)
         case.phase, case.abandoned = OPEN, -1
         before = next((c for c in reversed(case.ended) if c.name == "resolution"), None)
         done = 0
         if before is not None:
-            mode = self._book.match(case.dims, case.complaint).reopen
+            mode = self._policy(case, t).reopen
             if mode != "restart":
                 done = before.done
             if mode == "continue":
-                done += self._calendar(before).elapsed(before.stopped, t)
-        clock = self._start(case, "resolution", t, done)
+                done += before.spec.calendar.elapsed(before.stopped, t)
+        clock = self.clocks.start(case, "resolution", t, done)
         if clock is not None:
-            self._breach_if_passed(case, clock, t)
-            self._set_timer(case)
+            self.clocks.breach_if_passed(case, clock, t)
+            self.clocks.set_timer(case)
 
     def _closed(self, case: Case, fact: Fact) -> None:
         self._nothing_waits(case)
-        if case.phase == NEW:
-            return
-        case.phase = CLOSED
-        self._cancel_all(case, fact.t)
+        if case.phase != NEW:
+            case.phase = CLOSED
+        self._cancel(case, fact.t)
+
+    def _cancel(self, case: Case, t: int, but: frozenset[str] = frozenset()) -> None:
+        for clock in case.live[:]:
+            if clock.name not in but:
+                self.clocks.cancel(case, clock, t)
 
     # Messages
 
@@ -434,103 +231,98 @@ class Rules:
             case.waiting = t
         if for_bot:
             case.waiting_bot = t
-        if case.phase == NEW or not (for_human or for_bot):
+        if case.phase == NEW:
             return
-        policy = self._book.match(case.dims, case.complaint)
-        if for_human and "next_response" in policy.clocks:
-            self._run(case, policy, "next_response", t)
-        if for_bot and "bot_response" in policy.clocks:
-            self._run(case, policy, "bot_response", t)
+        if for_human:
+            self.clocks.start(case, "next_response", t)
+        if for_bot:
+            self.clocks.start(case, "bot_response", t)
 
     def _agent_said(self, case: Case, fact: Fact) -> None:
         t = fact.t
         self._nothing_waits(case)
         if case.answered < 0 and case.opened >= 0:
             case.answered = t
-            self._slices.add(t, case.dims, M.FIRST_RESPONSES)
-            self._slices.add(t, case.dims, M.FIRST_RESPONSE_MS, t - case.opened)
+            self._measures.first_response(case, t)
         for clock in case.live[:]:
             if clock.name in ANSWERED_BY_AGENT:
-                self._stop(case, clock, t)
-        self._said(case, fact, M.TEMPLATE_SAID, M.TEMPLATE_USED)
+                self.clocks.stop(case, clock, t)
+        if case.phase == OPEN and case.abandoned < 0:
+            self.clocks.start(case, "update", t)
+        self._measures.agent_said(case, fact)
 
     def _bot_said(self, case: Case, fact: Fact) -> None:
         case.waiting_bot = -1
-        self._stop_named(case, "bot_response", fact.t)
-        self._said(case, fact, M.BOT_SAID, M.BOT_RECOGNIZED)
+        self.clocks.stop_named(case, "bot_response", fact.t)
+        self._measures.bot_said(case, fact)
 
     def _nothing_waits(self, case: Case) -> None:
         case.waiting = case.waiting_bot = -1
 
-    # What is counted only
-
-    def _said(self, case: Case, fact: Fact, asked: str, yes: str, field: int = 0) -> None:
-        """Counts a yes/no field: once as asked where it is given, once as yes where it is true."""
-        answer = None if fact.data is None else fact.data[field]
-        if answer is not None:
-            self._slices.add(fact.t, case.dims, asked)
-            if answer:
-                self._slices.add(fact.t, case.dims, yes)
+    # Complaints, promises, milestones
 
     def _complained(self, case: Case, fact: Fact) -> None:
         self._becomes_complaint(case, fact.t)
+        self._promise_complaint(case, fact.t)
 
     def _becomes_complaint(self, case: Case, t: int) -> None:
-        case.complaint = True
-        if not case.complained:
-            case.complained = True
-            self._slices.add(t, case.dims, M.COMPLAINTS)
+        self._measures.complaint(case, t)
+        if not case.complaint:
+            case.complaint = True
+            self.clocks.retarget(case, t)
 
-    def _wrapped(self, case: Case, fact: Fact) -> None:
-        parts = fact.data or ()
-        self._slices.add(fact.t, case.dims, M.HANDLED)
-        self._slices.add(fact.t, case.dims, M.HANDLE_MS, sum(round(float(p or 0) * 1000) for p in parts))
+    def _promise_complaint(self, case: Case, t: int) -> None:
+        for name in ("complaint_ack", "complaint_feedback"):
+            if live(case, name) is None:
+                self.clocks.start(case, name, t)
 
-    def _surveyed(self, case: Case, fact: Fact) -> None:
-        t, dims, add = fact.t, case.dims, self._slices.add
-        csat, nps, ces = (int(v) if v is not None else None for v in (fact.data or (None,) * 4)[:3])
-        add(t, dims, M.SURVEYS)
-        if csat is not None:
-            add(t, dims, M.CSAT_ANSWERS)
-            add(t, dims, M.CSAT_SUM, csat)
-            if csat >= self._csat_pass:
-                add(t, dims, M.CSAT_PASSED)
-        if nps is not None:
-            add(t, dims, M.NPS_ANSWERS)
-            if nps >= 9:
-                add(t, dims, M.NPS_PROMOTERS)
-            elif nps <= 6:
-                add(t, dims, M.NPS_DETRACTORS)
-        if ces is not None:
-            add(t, dims, M.CES_ANSWERS)
-            add(t, dims, M.CES_SUM, ces)
+    def _promised(self, case: Case, fact: Fact) -> None:
+        assert fact.data is not None
+        ref, due, t = str(fact.data[0]), fact.data[1], fact.t
+        spec = self._policy(case, t).clocks.get("callback")
+        for clock in case.live:
+            if clock.ref == ref and clock.state != BREACHED:  # promised again: the new time holds
+                spec = spec or clock.spec
+                self.clocks.postpone(case, clock, t, spec, spec.due_from(t) if due is None else int(due))
+                return
+        if spec is not None:
+            clock = self.clocks.run(case, spec, t)
+            clock.ref = ref
+            if due is not None:
+                self.clocks.postpone(case, clock, t, spec, int(due))
 
-    def _scored(self, case: Case, fact: Fact) -> None:
-        self._slices.add(fact.t, case.dims, M.SCORED)
-        if fact.data is not None and float(fact.data[0] or 0) < NEGATIVE_BELOW:
-            self._slices.add(fact.t, case.dims, M.SCORED_NEGATIVE)
+    def _called_back(self, case: Case, fact: Fact) -> None:
+        assert fact.data is not None
+        for clock in case.live[:]:
+            if clock.ref == fact.data[0]:
+                self.clocks.stop(case, clock, fact.t)
 
-    def _audited(self, case: Case, fact: Fact) -> None:
-        self._said(case, fact, M.AUDITED_CLASSIFICATION, M.CLASSIFIED_CORRECTLY)
-        self._said(case, fact, M.AUDITED_CONSISTENCY, M.CONSISTENT, field=1)
+    def _stop_custom(self, case: Case, fact: Fact, key: Key) -> None:
+        """Stops the custom clocks that wait for this event, before whatever else it does cancels them."""
+        for clock in case.live[:]:
+            if clock.spec.stop == key:
+                self.clocks.stop(case, clock, fact.t)
 
-    def _praised(self, case: Case, fact: Fact) -> None:
-        # On an agent's page each event stands for itself: it inherits nothing from the one before.
-        own = case.id.startswith(PAGE)
-        self._slices.add(fact.t, (fact.dims or self._nothing) if own else case.dims, M.PRAISES)
-
-
-PENDING, RESUMED, REOPENED = (KIND[f"contact.{name}"] for name in ("pending", "resumed", "reopened"))
+    def _start_custom(self, case: Case, fact: Fact, key: Key) -> None:
+        """Starts the custom clocks that begin with this event, after all else it does."""
+        for spec in self._policy(case, fact.t).starts.get(key, ()):
+            if live(case, spec.name) is None:
+                self.clocks.run(case, spec, fact.t)
 
 
-def _pausing_after(pausing: int, fact: Fact) -> int:
-    """The pause reasons that hold after a fact, of those that held before."""
-    kind = fact.kind
-    if kind == REOPENED:
-        return 0
-    if kind not in (PENDING, RESUMED):
-        return pausing
-    reason = None if fact.data is None else fact.data[0]
-    if kind == PENDING:
-        return pausing | PAUSE_BIT[str(reason or "customer")]
-    return pausing & ~PAUSE_BIT[str(reason)] if reason else 0
+MILESTONE = KIND["milestone.reached"]
+
+
+def _key(fact: Fact) -> Key:
+    return fact.kind, str(fact.data[0]) if fact.kind == MILESTONE and fact.data is not None else None
+
+
+def _pauses_before(case: Case, opening: Fact) -> list[tuple[int, int]]:
+    """What paused a case before it was opened: (from when on, which reasons)."""
+    pauses, pausing = [], 0
+    for fact in case.facts.values():
+        if fact is opening:
+            break
+        pausing = pausing_after(pausing, fact)
+        pauses.append((fact.t, pausing))
+    return pauses

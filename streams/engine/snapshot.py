@@ -9,16 +9,22 @@ its partition without noticing can write one more checkpoint without touching a 
 """
 
 from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import Any
 
 import msgspec
 from lz4.frame import compress, decompress
 
+from schemas.errors import WorkFailed
+from schemas.policy import PolicyFile, parse_policy
 from streams.engine.case import Case
-from streams.engine.engine import BUCKET_CASES, Chilled, Engine, pack_dims
+from streams.engine.engine import BUCKET_CASES, Chilled, Engine, pack_object
 from streams.engine.facts import Dims, DimValues
-from streams.engine.policies import PolicyBook
+from streams.engine.policies import ClockSpec, PolicyBook
 from streams.engine.slices import Counts
 
+FORM = 2
+"""Of the rows; what another version of the product wrote is refused."""
 MANIFEST_KEYS = 4
 SPARSE = BUCKET_CASES // 4
 """A bucket with fewer cases is poured into the newest one when it would have to be written anyway."""
@@ -26,7 +32,7 @@ SPARSE = BUCKET_CASES // 4
 Row = tuple[str, bytes | None]
 """A key and its new value; None deletes."""
 
-_pack = msgspec.msgpack.Encoder(enc_hook=pack_dims).encode
+_pack = msgspec.msgpack.Encoder(enc_hook=pack_object).encode
 _unpack_slices = msgspec.msgpack.Decoder(list[tuple[int, DimValues, Counts]]).decode
 
 
@@ -34,7 +40,8 @@ class Manifest(msgspec.Struct, array_like=True):
     """What is true of a partition's rows. `position` is the last applied offset, -1 before the first.
 
     `counter` continues versions, `generation` is that of slices, `blocks` holds slot, last touch and generation.
-    Nothing is told at a stream time beyond `horizon` before a later manifest.
+    Nothing is told at a stream time beyond `horizon` before a later manifest. `policies` holds the policy files so far:
+    from which stream time on, and the digest that names its row. `form` is that of all these rows.
     """
 
     epoch: int = 0
@@ -45,6 +52,8 @@ class Manifest(msgspec.Struct, array_like=True):
     buckets: dict[int, int] = {}
     blocks: dict[int, tuple[int, int, int]] = {}
     horizon: int = 0
+    policies: list[tuple[int, str]] = []
+    form: int = 1
 
 
 class Bucket(msgspec.Struct, array_like=True, gc=False):
@@ -60,24 +69,19 @@ _unpack_bucket = msgspec.msgpack.Decoder(Bucket).decode
 _unpack_manifest = msgspec.msgpack.Decoder(Manifest).decode
 
 
-def load(engine: Engine, read: Callable[[str], bytes | None]) -> Manifest:
-    """Fills a new engine from rows; returns the newest manifest (a blank one where there is none)."""
-    dims_of = engine.table.of
+def _load(engine: Engine, book: PolicyBook, manifest: Manifest, read: Callable[[str], bytes | None]) -> None:
+    """Fills a new engine from the rows that a manifest names."""
+    dims_of, specs = engine.table.of, book.specs
 
-    def unpack_dims(type_: type, values: object) -> Dims:
-        assert type_ is Dims
-        return dims_of(tuple(values))  # type: ignore[arg-type]
+    def unpack_object(type_: type, value: Any) -> Dims | ClockSpec:
+        return specs[value] if type_ is ClockSpec else dims_of(tuple(value))
 
-    unpack = msgspec.msgpack.Decoder(list[Case], dec_hook=unpack_dims).decode
+    unpack = msgspec.msgpack.Decoder(list[Case], dec_hook=unpack_object).decode
 
     def bucket_row(bucket: int, slot: int) -> Bucket:
         return _unpack_bucket(_row(read, f"b{bucket}.{slot}"))
 
     engine.thaw = lambda bucket, slot: unpack(decompress(bucket_row(bucket, slot).cases))
-    found = [_unpack_manifest(row) for n in range(MANIFEST_KEYS) if (row := read(f"m{n}")) is not None]
-    if not found:
-        return Manifest()
-    manifest = max(found, key=lambda m: (m.epoch, m.counter, m.position))
     for bucket, slot in sorted(manifest.buckets.items()):
         packed = bucket_row(bucket, slot)
         if packed.finished:
@@ -90,7 +94,6 @@ def load(engine: Engine, read: Callable[[str], bytes | None]) -> Manifest:
         engine.slices.load(_unpack_slices(decompress(_row(read, f"s{block}.{slot}"))), engine.table)
     engine.now = manifest.now
     engine.restored()
-    return manifest
 
 
 def _pack_bucket(cases: list[Case]) -> bytes:
@@ -102,6 +105,10 @@ def _pack_bucket(cases: list[Case]) -> bytes:
             compress(_pack(cases)),
         )
     )
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 def _row(read: Callable[[str], bytes | None], key: str) -> bytes:
@@ -134,13 +141,22 @@ class Checkpoint:
             dict(last.buckets),
             dict(last.blocks),
             max(last.horizon, horizon),
+            [(since, _digest(text)) for since, text in zip((0, *engine.book.since), engine.book.texts, strict=True)],
+            FORM,
         )
         self._gone: list[str] = []
         self._chill_idle_since = chill_idle_since
 
+    def policies(self) -> Iterator[Row]:
+        """The policy files that the last manifest does not name."""
+        for (_, digest), text in zip(self.manifest.policies, self._engine.book.texts, strict=True):
+            if digest not in {known for _, known in self._last.policies}:
+                yield f"p{digest}", text.encode()
+
     def rows(self) -> Iterator[Row]:
-        """The changed buckets and blocks, each in a slot that the last manifest does not name."""
+        """Policies, and the changed buckets and blocks, each in a slot that the last manifest does not name."""
         engine, manifest = self._engine, self.manifest
+        yield from self.policies()
         if self._chill_idle_since is not None:
             engine.chill(self._chill_idle_since, self._last.buckets)
         engine.merge_sparse(SPARSE)
@@ -177,7 +193,27 @@ class Checkpoint:
         return first + 1 if last == first else first
 
 
-def new_engine(book: PolicyBook, read: Callable[[str], bytes | None]) -> tuple[Engine, Manifest]:
-    """An engine with the state that the rows hold, and their manifest."""
+def new_engine(policy: PolicyFile, read: Callable[[str], bytes | None]) -> tuple[Engine, Manifest]:
+    """An engine with the state that the rows hold, and their manifest (a blank one where there is none).
+
+    `policy` is for a partition without state; any other goes on under the files it knows. Raises `WorkFailed` where
+    the rows cannot be used.
+    """
+    found = [_unpack_manifest(row) for n in range(MANIFEST_KEYS) if (row := read(f"m{n}")) is not None]
+    if not found:
+        return Engine(PolicyBook(policy)), Manifest()
+    manifest = max(found, key=lambda m: (m.epoch, m.counter, m.position))
+    if manifest.form != FORM:
+        raise WorkFailed(f"the checkpoints have form {manifest.form}, this version reads {FORM}: start with new topics")
+    book: PolicyBook | None = None
+    for since, digest in manifest.policies:
+        text = _row(read, f"p{digest}").decode()
+        file = policy if text == policy.text else parse_policy(text, "stored policy")
+        if book is None:
+            book = PolicyBook(file)
+        else:
+            book.add(file, since)
+    assert book is not None
     engine = Engine(book)
-    return engine, load(engine, read)
+    _load(engine, book, manifest, read)
+    return engine, manifest

@@ -1,0 +1,70 @@
+"""Why a clock stands where it stands: the steps of a story as `minute clock.seq what (reason)`."""
+
+import random
+
+import pytest
+import yaml
+from hypothesis import given
+
+from schemas.policy import parse_policy
+from schemas.times import parse, to_ms
+from streams.engine.engine import Engine
+from streams.engine.explain import Explanation, explain
+from streams.engine.facts import DimsTable, FactMaker
+from streams.engine.policies import PolicyBook
+from tests.oracles import histories
+from tests.oracles.contract import Json
+from tests.property.driving import book
+from tests.support.stories import at, decoded, events, minutes, policy_of
+
+EXAMPLES = [
+    ("p: connect 5m", "0 opened; 3 connected", "9", "0 connect.0 started (p); 3 connect.0 met"),
+    ("p: connect 5m", "0 opened; 7 connected", "9",
+     "0 connect.0 started (p); 4 connect.0 warned (0.8); 5 connect.0 breached; 7 connect.0 late"),
+    ("p: connect 5m", "0 opened; 2 queued; 3 abandoned", "9",
+     "0 connect.0 started (p); 2 connect.0 restarted (p); 3 connect.0 cancelled"),
+    ("p: resolution 60m customer", "0 opened; 10 pending; 30 resumed; 40 resolved", "90",
+     "0 resolution.0 started (p); 10 resolution.0 paused (customer); 30 resolution.0 resumed; 40 resolution.0 met"),
+]  # fmt: skip
+
+
+def explained(policy: Json, story: list[Json], now: int) -> Explanation:
+    table = DimsTable()
+    make = FactMaker(table).make
+    found = {event["event_id"]: make(decoded(event)) for event in story}
+    return explain(found, PolicyBook(parse_policy(yaml.safe_dump(policy))), table, now)
+
+
+@pytest.mark.parametrize(("policy", "story", "now", "want"), EXAMPLES)
+def test_steps(policy: str, story: str, now: str, want: str) -> None:
+    steps = explained(policy_of(policy), events(story), parse(at(now))).steps
+    told = [f"{minutes(s.at)} {s.clock}.{s.seq} {s.what}{f' ({s.reason})' if s.reason else ''}" for s in steps]
+    assert "; ".join(told) == want
+
+
+def test_a_new_target_says_which_policy_and_which_event() -> None:
+    policy = policy_of("urgent priority=L1: resolution 10m", "p: resolution 60m")
+    steps = explained(policy, events("0 opened; 5 updated | priority.L1"), parse(at("6"))).steps
+    assert [(s.what, s.reason, s.event_id, s.due and minutes(s.due)) for s in steps] == [
+        ("started", "p", "00", "60"),
+        ("retargeted", "urgent", "01", "10"),
+    ]
+
+
+@given(histories.randoms)
+def test_the_last_step_is_what_the_engine_says(rng: random.Random) -> None:
+    policy, told = histories.policy(rng), histories.history(rng, cases=1)
+    now = to_ms(histories.final(rng, told))
+    table = DimsTable()
+    make = FactMaker(table).make
+    of_case = [event for event in told if event.get("case_id")]
+    engine = Engine(book(policy))
+    for event in of_case:
+        engine.apply(decoded(event))
+    engine.advance(now)
+    found = explain({e["event_id"]: make(decoded(e)) for e in of_case}, book(policy), table, now)
+    endings = {"met": "met", "late": "breached", "breached": "breached", "cancelled": "cancelled"}
+    last = {(s.clock, s.seq): endings[s.what] for s in found.steps if s.what in endings}
+    ended = {(o.clock, o.seq): o.state for o in engine.outcomes() if o.state not in ("running", "paused")}
+    assert ended == {key: state for key, state in last.items() if key in found.waterfalls}
+    assert found.waterfalls.keys() == {(o.clock, o.seq) for o in engine.outcomes()}

@@ -1,0 +1,64 @@
+"""Who held a case, by worked examples: spans as `holder begin-end`, in minutes."""
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+
+from schemas.calendar import Calendar
+from streams.engine import waterfall
+from streams.engine.calendar import AlwaysOpen, make_calendar
+from streams.engine.facts import DimsTable, Fact, FactMaker
+from tests.oracles import histories
+from tests.support.stories import START, decoded, events, minutes
+
+EXAMPLES = [
+    ("0 opened; 10 connected | agent_id=a", "queue 0-10, agent:a 10-60"),
+    ("0 opened; 5 bot; 10 queued; 15 connected | agent_id=a", "queue 0-5, bot 5-10, queue 10-15, agent:a 15-60"),
+    ("0 opened; 10 agent | agent_id=a; 20 transferred | to_team.b; 30 agent | agent_id=c",
+     "queue 0-10, agent:a 10-20, team:b 20-30, agent:c 30-60"),
+    ("0 opened; 10 agent | agent_id=a; 20 transferred | to_agent.c; 30 bot",
+     "queue 0-10, agent:a 10-20, agent:c 20-60"),
+    ("0 opened | team=t; 10 connected; 20 pending; 30 pending | reason.third_party; 40 resumed | reason.customer",
+     "queue 0-10, team:t 10-20, customer 20-40, third_party 40-60"),
+    ("0 opened; 10 agent | agent_id=a; 20 pending | reason.internal", "queue 0-10, agent:a 10-60"),
+    ("0 opened; 20 pending; 30 reopened", "queue 0-20, customer 20-30, queue 30-60"),
+]  # fmt: skip
+
+
+def facts(story: str) -> list[Fact]:
+    make = FactMaker(DimsTable()).make
+    return [make(decoded(event)) for event in events(story)]
+
+
+@pytest.mark.parametrize(("story", "want"), EXAMPLES)
+def test_spans(story: str, want: str) -> None:
+    found = list(waterfall.spans(facts(story), AlwaysOpen(), START, START + 3_600_000))
+    assert ", ".join(f"{s.holder} {minutes(s.begin)}-{minutes(s.end)}" for s in found) == want
+
+
+def test_closed_hours_are_nobodys() -> None:
+    # 08:00 UTC is when the stories begin.
+    office = make_calendar("o", Calendar(hours={"mon": ["08:10-08:20", "08:40-09:00"]}))
+    found = waterfall.spans(facts("0 opened; 15 pending; 45 resumed"), office, START, START + 3_600_000)
+    assert ", ".join(f"{s.holder} {minutes(s.begin)}-{minutes(s.end)}" for s in found) == (
+        "closed 0-10, queue 10-15, customer 15-20, closed 20-40, customer 40-45, queue 45-60"
+    )
+
+
+@given(histories.randoms)
+def test_the_parts_add_up(rng: random.Random) -> None:
+    make = FactMaker(DimsTable()).make
+    told = sorted((make(decoded(event)) for event in histories.history(rng)), key=lambda fact: fact.t)
+    calendar = rng.choice((AlwaysOpen(), make_calendar("o", Calendar(hours={"mon": ["00:00-00:07", "00:20-24:00"]}))))
+    start = rng.choice(told).t - rng.choice((0, 1, 60_000)) if told else 0
+    end = start + rng.choice((0, 1, 600_000, 90_000_000))
+    spans = list(waterfall.spans(told, calendar, start, end))
+    assert [s.begin for s in spans] == ([start] if end > start else []) + [s.end for s in spans][:-1]
+    assert not spans or spans[-1].end == end
+    assert all(a.holder != b.holder for a, b in pairwise(spans))
+    sums: dict[str, int] = {}
+    for span in spans:
+        sums[span.holder] = sums.get(span.holder, 0) + span.end - span.begin
+    assert waterfall.held(told, calendar, start, end) == sums
