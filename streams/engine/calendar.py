@@ -1,23 +1,25 @@
 """Open time. A clock counts only while its calendar is open; all instants and spans are integer milliseconds.
 
 A business calendar is a sorted list of open stretches with the open time before each, so that every question is a
-bisection. An instant is open where its local wall time lies in a window: of an hour that a change to winter time
-repeats, both count, and one that a change to summer time leaves out does not exist.
+bisection. It is open whenever the local wall clock shows a time that lies in a window: of an hour that a change to
+winter time repeats, both count, and one that a change to summer time leaves out does not exist.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from schemas.calendar import Calendar as CalendarModel
-from schemas.errors import WorkFailed
+from streams.engine.opening import DAY_MS, Stretch, stretches, year_begins
 
-DAY_MS = 86_400_000
-MINUTE_MS = 60_000
-LOOK_AHEAD_YEARS = 50
-_EPOCH = date(1970, 1, 1)
+NEVER = 1 << 62
+"""Later than any instant, longer than any time."""
+FIRST_YEAR, LAST_YEAR = 1970, 2149
+"""Business calendars are closed in all other years, so that one absurd date cannot make them work out millennia."""
+_BEYOND_A_DAY = 4 * DAY_MS
+"""A business day ends less than three days after it begins, whatever its windows and the changes of offset."""
 
 
 class Calendar(Protocol):
@@ -26,16 +28,21 @@ class Calendar(Protocol):
     name: str
 
     def elapsed(self, start: int, end: int) -> int:
-        """Open milliseconds in [start, end); start <= end."""
+        """Open milliseconds in [start, end); start <= end. All the time until `NEVER` is `NEVER`."""
         ...
 
     def after(self, start: int, span: int) -> int:
         """The first instant at which `span` open milliseconds have passed since `start`: a closing rather than the
-        opening after it."""
+        opening after it. `NEVER` where it does not open that long any more."""
         ...
 
     def business_days(self, start: int, days: int) -> int:
-        """The instant that many business days after `start`: at the same share of that day's open time."""
+        """The instant that many business days after `start`: at the same share of that day's open time. `NEVER` where
+        so many days do not come."""
+        ...
+
+    def is_open(self, t: int) -> bool:
+        """Whether time counts at t."""
         ...
 
     def segments(self, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
@@ -61,6 +68,10 @@ class AlwaysOpen:
         """So many times 24 hours later."""
         return start + days * DAY_MS
 
+    def is_open(self, t: int) -> bool:
+        """Always."""
+        return True
+
     def segments(self, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
         """One open stretch."""
         if start < end:
@@ -68,39 +79,41 @@ class AlwaysOpen:
 
 
 class BusinessCalendar:
-    """Opening hours in a time zone, with holidays and days that differ.
-
-    Years are worked out when they are first asked for. Raises `WorkFailed` where nothing opens for fifty years.
-    """
+    """Opening hours in a time zone, with holidays and days that differ. Years are worked out when first asked for."""
 
     def __init__(self, name: str, model: CalendarModel) -> None:
         self.name = name
         self._model = model
         self._zone = ZoneInfo(model.timezone)
-        self._years: tuple[int, int] | None = None
-        self._from = self._to = 0
-        self._begins: list[int] = []
-        self._ends: list[int] = []
-        self._before: list[int] = []
-        self._until: list[int] = []
-        self._days: list[int] = []
+        self._stretches: list[Stretch] = []
+        self._years = range(0)
+        # Worked out is [low, high). By open stretch, after one of no length before all time: where it begins, what to
+        # add to an instant in it for the open time until then, and the open time until its end.
+        self._low = self._high = 0
+        self._begins, self._shifts, self._untils = [-NEVER], [NEVER], [0]
+        self._days: list[int] = []  # the open time before each business day
 
     def elapsed(self, start: int, end: int) -> int:
         """Open milliseconds in [start, end); 0 where start is not before end."""
+        if end >= NEVER:
+            return NEVER
         if start >= end:
             return 0
-        self._cover(start, end)
-        return self._open_before(end) - self._open_before(start)
+        if start < self._low or end > self._high:
+            self._cover(start, end)
+        # As `_open_until` twice, without its calls: this is asked for every event.
+        begins, shifts, untils = self._begins, self._shifts, self._untils
+        i, j = bisect_right(begins, start) - 1, bisect_right(begins, end) - 1
+        before, until = start + shifts[i], end + shifts[j]
+        return (until if until < untils[j] else untils[j]) - (before if before < untils[i] else untils[i])
 
     def after(self, start: int, span: int) -> int:
-        """The first instant at which `span` open milliseconds have passed since `start`."""
+        """The first instant at which `span` open milliseconds have passed since `start`; `start` itself for none."""
         if span <= 0:
             return start
-        self._cover(start, start)
-        goal = self._open_before(start) + span
-        if self._until[-1:] < [goal]:
-            goal = self._reach(start, lambda: self._until[-1:] >= [self._open_before(start) + span], span)
-        return self._at(goal)
+        if start < self._low or start > self._high:
+            self._cover(start, start)
+        return self._instant(self._open_until(start) + span)
 
     def business_days(self, start: int, days: int) -> int:
         """The instant that many business days after `start`.
@@ -109,146 +122,99 @@ class BusinessCalendar:
         the day so many business days on, rounded up to a millisecond. A start in closed time is one at the next
         opening. Nothing of a day is the closing of the one before.
         """
-        self._cover(start, start)
-        first = self._day_of(start)
-        if first + days + 1 >= len(self._days):
-            self._reach(start, lambda: self._day_of(start) + days + 1 < len(self._days))
-            first = self._day_of(start)
-        gone, length = self._open_before(start) - self._days[first], self._days[first + 1] - self._days[first]
-        target = first + days
-        share = -(-gone * (self._days[target + 1] - self._days[target]) // length)
-        return self._at(self._days[target] + share)
+        if days <= 0:
+            return start
+        self._cover(start - _BEYOND_A_DAY, start)
+        passed = self._open_until(start)
+        while (first := bisect_right(self._days, passed) - 1) + days + 1 >= len(self._days):
+            if not self._further():
+                return NEVER
+        opened, closed = self._days[first : first + 2]
+        begins, ends = self._days[first + days : first + days + 2]
+        return self._instant(begins - (opened - passed) * (ends - begins) // (closed - opened))
+
+    def is_open(self, t: int) -> bool:
+        """Whether time counts at t."""
+        self._cover(t, t + 1)
+        i = bisect_right(self._begins, t) - 1
+        return t + self._shifts[i] < self._untils[i]
 
     def segments(self, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
         """[start, end) cut where it opens and closes, in order: begin, end, whether open."""
-        if start >= end:
-            return
         self._cover(start, end)
-        at, i = start, bisect_right(self._ends, start)
-        while at < end and i < len(self._begins) and self._begins[i] < end:
-            if at < self._begins[i]:
-                yield at, self._begins[i], False
-                at = self._begins[i]
-            until = min(end, self._ends[i])
-            yield at, until, True
-            at, i = until, i + 1
+        at, opened = start, start
+        for i in range(max(1, bisect_right(self._begins, start) - 1), bisect_left(self._begins, end)):
+            begin, closing = max(self._begins[i], start), min(self._untils[i] - self._shifts[i], end)
+            if begin >= closing:
+                continue
+            if begin > at:
+                if opened < at:
+                    yield opened, at, True
+                yield at, begin, False
+                opened = begin
+            at = closing
+        if opened < at:
+            yield opened, at, True
         if at < end:
             yield at, end, False
 
-    def _open_before(self, t: int) -> int:
-        """Open time from the beginning of what is worked out until t."""
+    def _open_until(self, t: int) -> int:
+        """The open time before t of all that is worked out."""
         i = bisect_right(self._begins, t) - 1
-        if i < 0:
-            return 0
-        end = self._ends[i]
-        return self._before[i] + (t if t < end else end) - self._begins[i]
+        passed = t + self._shifts[i]
+        return passed if passed < self._untils[i] else self._untils[i]
 
-    def _at(self, open_time: int) -> int:
-        """The first instant with that much open time before it."""
-        i = bisect_left(self._until, open_time)
-        return self._begins[i] + open_time - self._before[i]
-
-    def _day_of(self, t: int) -> int:
-        """The number of the business day that t lies in, or that comes next."""
-        return bisect_right(self._days, self._open_before(t)) - 1
+    def _instant(self, passed: int) -> int:
+        """The first instant with that much open time before it, which is some."""
+        while passed > self._untils[-1]:
+            if not self._further():
+                return NEVER
+        return passed - self._shifts[bisect_left(self._untils, passed)]
 
     # Working years out
 
     def _cover(self, start: int, end: int) -> None:
-        if self._years is None or start < self._from or end > self._to:
-            first, last = _year(start) - 1, _year(end) + 1
-            if self._years is not None:
-                first, last = min(first, self._years[0]), max(last, self._years[1])
-            self._work_out(first, last)
+        """Sees to it that the years from start to end are worked out."""
+        if start < self._low or end > self._high:
+            known = self._years or range(_year(start), _year(start))
+            self._work_out(range(min(known.start, _year(start)), max(known.stop, _year(end) + 1)))
 
-    def _reach(self, start: int, enough: Callable[[], bool], span: int = 0) -> int:
-        """Works out years to come until there is enough; returns the goal of `after`."""
-        assert self._years is not None
-        for years in (2, 4, 8, 16, LOOK_AHEAD_YEARS):
-            self._work_out(self._years[0], max(self._years[1], _year(start) + years))
-            if enough():
-                return self._open_before(start) + span
-        raise WorkFailed(f"calendar {self.name!r} does not open for long enough within {LOOK_AHEAD_YEARS} years")
+    def _further(self) -> bool:
+        """Works out as many years again as there are; whether there were any to come."""
+        known = self._years
+        if known.stop > LAST_YEAR:
+            return False
+        self._work_out(range(known.start, min(known.stop + len(known), LAST_YEAR + 1)))
+        return True
 
-    def _work_out(self, first: int, last: int) -> None:
-        self._years = first, last
-        day, end = date(first, 1, 1), date(last + 1, 1, 1)
-        offsets = _offsets(self._zone, day, end)
-        self._from, self._to = _midnight(day) + DAY_MS, _midnight(end) - DAY_MS
-        stretches = sorted(
-            (*stretch, midnight)
-            for midnight in range(_midnight(day), _midnight(end), DAY_MS)
-            for a, b in self._model.windows_of(_EPOCH + timedelta(midnight // DAY_MS))
-            for stretch in _instants(offsets, midnight + a * MINUTE_MS, midnight + b * MINUTE_MS)
-        )
-        begins, ends, before, until, days = list[int](), list[int](), list[int](), list[int](), list[int]()
-        total, last_end, last_day = 0, -1 << 62, -1 << 62
-        for begin, stop, midnight in stretches:
-            begin = max(begin, last_end)
-            if begin >= stop:
-                continue
-            # An hour that comes twice can mix the end of one day's windows with the next day's: the later day has it.
-            if midnight > last_day:
-                days.append(total)
-                last_day = midnight
-            if begin == last_end:
-                ends[-1] = stop
-            else:
-                begins.append(begin)
-                ends.append(stop)
-                before.append(total)
-                until.append(total)
-            total += stop - begin
-            until[-1], last_end = total, stop
-        days.append(total)
-        self._begins, self._ends, self._before, self._until, self._days = begins, ends, before, until, days
+    def _work_out(self, years: range) -> None:
+        known = self._years or range(years.stop, years.stop)
+        earlier, later = range(years.start, known.start), range(known.stop, years.stop)
+        self._stretches = [*self._year_by_year(earlier), *self._stretches, *self._year_by_year(later)]
+        self._years = years
+        self._low = year_begins(years.start) if years.start > FIRST_YEAR else -NEVER
+        self._high = year_begins(years.stop) if years.stop <= LAST_YEAR else NEVER
+        begins, shifts, untils, days = [-NEVER], [NEVER], [0], list[int]()
+        passed = latest = 0
+        for begin, end, day in self._stretches:
+            if day != latest:
+                latest = day
+                days.append(passed)
+            begins.append(begin)
+            shifts.append(passed - begin)
+            passed += end - begin
+            untils.append(passed)
+        self._begins, self._shifts, self._untils, self._days = begins, shifts, untils, days
 
-
-Offsets = list[tuple[int, int]]
-"""From which instant on local time is ahead of UTC by how much, in ms, in order."""
-
-
-def _instants(offsets: Offsets, begin: int, end: int) -> Iterator[tuple[int, int]]:
-    """The instants whose local wall time lies in [begin, end), given in local ms since 1970."""
-    i = max(0, bisect_right(offsets, (begin - DAY_MS, 1 << 62)) - 1)
-    while i < len(offsets) and offsets[i][0] <= end + DAY_MS:
-        since, ahead = offsets[i]
-        until = offsets[i + 1][0] if i + 1 < len(offsets) else 1 << 62
-        a, b = max(begin - ahead, since), min(end - ahead, until)
-        if a < b:
-            yield a, b
-        i += 1
-
-
-def _offsets(zone: ZoneInfo, first: date, last: date) -> Offsets:
-    """The offsets of a zone from a day before `first` to a day after `last`."""
-    t, end = _midnight(first) - 2 * DAY_MS, _midnight(last) + 2 * DAY_MS
-    offsets = [(-1 << 62, _ahead(zone, t))]
-    while t < end:
-        after = t + DAY_MS
-        ahead = _ahead(zone, after)
-        if ahead != offsets[-1][1]:
-            low, high = t, after
-            while high - low > 1000:
-                middle = (low + high) // 2000 * 1000
-                low, high = (middle, high) if _ahead(zone, middle) == offsets[-1][1] else (low, middle)
-            offsets.append((high, ahead))
-        t = after
-    return offsets
-
-
-def _ahead(zone: ZoneInfo, t: int) -> int:
-    offset = datetime.fromtimestamp(t // 1000, UTC).astimezone(zone).utcoffset()
-    assert offset is not None
-    return round(offset.total_seconds()) * 1000
-
-
-def _midnight(day: date) -> int:
-    return (day - _EPOCH).days * DAY_MS
+    def _year_by_year(self, years: range) -> Iterator[Stretch]:
+        for year in years:
+            yield from stretches(self._model, self._zone, year)
 
 
 def _year(t: int) -> int:
-    return (_EPOCH + timedelta(t // DAY_MS)).year
+    """The year of an instant, or the one nearest to it for which there are business calendars."""
+    first, last = year_begins(FIRST_YEAR), year_begins(LAST_YEAR)
+    return datetime.fromtimestamp(min(max(t, first), last) // 1000, UTC).year
 
 
 def make_calendar(name: str, model: CalendarModel) -> Calendar:

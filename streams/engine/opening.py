@@ -66,10 +66,10 @@ def _local_hours(model: Calendar, first: int, last: int) -> Iterator[Stretch]:
 def _offsets(zone: ZoneInfo, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
     """[begin, end) cut where the zone changes its offset: since, until, and by how much it is ahead of UTC, in ms."""
     since, ahead = begin, _ahead(zone, begin)
-    for noon in range(begin + DAY_MS, end + DAY_MS, DAY_MS):
-        after = _ahead(zone, noon)
+    for t in range(begin + DAY_MS, end + DAY_MS, DAY_MS):
+        after = _ahead(zone, t)
         if after != ahead:
-            low, high = noon - DAY_MS, noon
+            low, high = t - DAY_MS, t
             while high - low > 1000:
                 middle = (low + high) // 2000 * 1000
                 low, high = (middle, high) if _ahead(zone, middle) == ahead else (low, middle)
