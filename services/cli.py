@@ -130,11 +130,22 @@ def convert_servicenow_incidents(
 
 
 @app.command("check-policy")
-def check_policy(policy: Annotated[Path, typer.Argument(help="Policy file.")]) -> None:
-    """Read a policy file and say what it promises."""
-    from schemas.policy import describe_policy, load_policy
+def check_policy(
+    policy: Annotated[Path, typer.Argument(help="Policy file.")],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only what is wrong or looks unmeant.")] = False,
+) -> None:
+    """Read a policy file: all that is wrong with it, what it promises, and what looks unmeant."""
+    from schemas.policy_check import check_policy as check
 
-    print(describe_policy(load_policy(policy)))
+    report = check(policy)
+    for error in report.errors:
+        print(error, file=sys.stderr)
+    if report.errors:
+        raise typer.Exit(InputError.exit_code)
+    if not quiet:
+        print(report.words, end="\n\n" if report.findings else "\n")
+    for finding in report.findings:
+        print(finding)
 
 
 @app.command()
