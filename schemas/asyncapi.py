@@ -14,6 +14,7 @@ _TITLES = {
     Topic.OUTCOMES: "Clock records",
     Topic.ROLLUPS: "One-minute slices",
     Topic.WATERMARKS: "How far each source partition is",
+    Topic.POLICIES: "Policies in force",
 }
 
 _CHANNELS = {
@@ -33,6 +34,7 @@ _CHANNELS = {
         "is always in the same partition. Changed slices leave at most every 250 ms."
     ),
     Topic.WATERMARKS: "One line a second and source partition.",
+    Topic.POLICIES: "Which policy file a source partition judges by, from which stream time on; each owner says it anew.",
 }
 
 _KEYS = {
@@ -41,6 +43,7 @@ _KEYS = {
     Topic.OUTCOMES: "source partition",
     Topic.ROLLUPS: "clock or contact: the kind of the lines",
     Topic.WATERMARKS: "source partition",
+    Topic.POLICIES: "source partition",
 }
 
 _DOOR = {
@@ -54,6 +57,7 @@ _LINES = {
     Topic.OUTCOMES: {"outcome": "outcome.schema.json"},
     Topic.ROLLUPS: {"clock-slice": "clock-slice.schema.json", "contact-slice": "contact-slice.schema.json"},
     Topic.WATERMARKS: {"watermark": "watermark.schema.json"},
+    Topic.POLICIES: {"policy-in-force": "policy-in-force.schema.json"},
 }
 
 

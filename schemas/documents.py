@@ -15,14 +15,16 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from schemas.asyncapi import asyncapi
 from schemas.event_document import INSTANT, Schema, event_schema, plain, tidy
 from schemas.metrics import Measure
-from schemas.outcome import ClockState, VersionedOutcome
-from schemas.policy import DURATION_PATTERN, PolicyFile
+from schemas.outcome import ClockState, PolicyInForce, VersionedOutcome
+from schemas.policy import DURATION_PATTERN, STANDARD_CLOCKS, PolicyFile
 from schemas.rollup import VersionedClockSlice, VersionedContactSlice, Watermark
 
 DIRECTORY = Path(__file__).parents[1] / "docs" / "contract"
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_INSTANTS = frozenset({"slice", "stream_time", "started_at", "due_at", "stopped_at", "breached_at"})
+_INSTANTS = frozenset(
+    {"slice", "stream_time", "started_at", "due_at", "stopped_at", "breached_at", "warned_at", "told_at", "since"}
+)
 _DURATION_UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 
 
@@ -35,6 +37,7 @@ def documents() -> dict[str, Schema]:
         "clock-slice.schema.json": _output(VersionedClockSlice, "clock-slice"),
         "contact-slice.schema.json": _output(VersionedContactSlice, "contact-slice"),
         "watermark.schema.json": _output(Watermark, "watermark"),
+        "policy-in-force.schema.json": _output(PolicyInForce, "policy-in-force"),
         "asyncapi.json": asyncapi(),
     }
 
@@ -66,6 +69,10 @@ def policy_schema() -> Schema:
     schema = PolicyFile.model_json_schema(schema_generator=_PolicyGenerator)
     definitions = schema["$defs"]
     definitions["Clock"]["description"] = "One promise: how long it may take."
+    # A standard clock's name mistyped is a custom clock, of which the editor then misses the stop.
+    clocks = definitions["Policy"]["properties"]["clocks"]
+    clocks["properties"] = {name: clocks["additionalProperties"] for name in STANDARD_CLOCKS}
+    clocks["additionalProperties"] = {"allOf": [clocks["additionalProperties"]], "required": ["target", "stop"]}
     definitions["MetricSettings"]["description"] = "Limits that metric formulas read."
     return {"$schema": _DIALECT, "$id": "urn:contactpulse:v1:policy"} | schema
 

@@ -18,8 +18,8 @@ class ClockState(StrEnum):
 class Outcome(msgspec.Struct, gc=False):
     """One clock instance. Durations in seconds, instants RFC 3339 UTC with milliseconds.
 
-    `ref` is the callback_id of a call-back. `warned_at` is the last warning and `warned` the share of the target that it
-    stands for. `held` says, of a clock that ended, who had the case how long between start and stop (queue, bot,
+    `ref` is the callback_id of a call-back. `warned_at` is the last warning and `warned` the share of the target that
+    it stands for. `held` says, of a clock that ended, who had the case how long between start and stop (queue, bot,
     agent:ID, team:NAME, customer, third_party, closed); the parts add up.
     Dimensions are the case's values at the stop (at the breach, for a clock still open; now, for one still running).
     """
@@ -53,11 +53,20 @@ class VersionedOutcome(Outcome):
     """An outcome as it stands in Kafka and ClickHouse.
 
     `version` rises with every restatement, across restarts and owners: the record with the highest one is true.
-    `withdrawn` is 1 where a late event showed that this clock instance never existed. `told_at` is when this was said, by
-    the wall clock; `cause` is the event_id that made the record differ from the one before, null where time passed.
+    `withdrawn` is 1 where a late event showed that this clock instance never existed. `told_at` is when this was said,
+    by the wall clock; `cause` is the event_id that made the record differ from the one before, null where time passed.
     """
 
     version: int
     withdrawn: int
     told_at: str
     cause: str | None
+
+
+class PolicyInForce(msgspec.Struct, gc=False):
+    """A policy file by which a source partition judges what happens from stream time `since` on, until the next."""
+
+    partition: int
+    since: str
+    text: str
+    version: int

@@ -21,5 +21,8 @@ class Topic(StrEnum):
     WATERMARKS = "contact.watermarks"
     """How far each source partition is: stream time, position. Keyed by partition, a line a second."""
 
+    POLICIES = "contact.policies"
+    """Which policy file was in force from when on, in each source partition; a line each time that changes hands."""
+
 
 PRODUCT_TOPICS = tuple(Topic)

@@ -48,6 +48,7 @@ def topic_configs(settings: Settings) -> Mapping[Topic, Mapping[str, str]]:
         Topic.OUTCOMES: DERIVED_RETENTION_MS,
         Topic.ROLLUPS: DERIVED_RETENTION_MS,
         Topic.WATERMARKS: WATERMARKS_RETENTION_MS,
+        Topic.POLICIES: DERIVED_RETENTION_MS,
     }
     return {topic: _config(topic, retention_ms[topic]) for topic in PRODUCT_TOPICS}
 

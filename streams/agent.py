@@ -106,6 +106,7 @@ class PartitionAgent:
         if partition.change_policy(self._policy.file):
             log.info("policy in force", partition=tp.partition)
             owned.checkpointed = 0.0  # clocks have new targets: make that durable with the next chunk
+            owned.pending += [await self._send(send) for send in partition.policies()]
         if not partition.accepts(chunk):
             if owned.asked_rewind != partition.position or clock - owned.asked_at >= REWIND_AGAIN_S:
                 owned.asked_rewind, owned.asked_at = partition.position, clock
@@ -153,6 +154,7 @@ class PartitionAgent:
         await self._write_manifest(owned, first)
         if self.owned.get(number) is not owned:
             return None
+        owned.pending += [await self._send(send) for send in partition.policies()]
         # 100,000 live cases are walked by every full collection otherwise, a third of all time.
         gc.collect()
         gc.freeze()

@@ -12,6 +12,7 @@ import msgspec
 
 from schemas.errors import EventRejected, PartitionHalted
 from schemas.event import Event, decode_envelope
+from schemas.outcome import PolicyInForce
 from schemas.policy import PolicyFile
 from schemas.rollup import VersionedClockSlice, VersionedContactSlice, Watermark
 from schemas.routing import partition_of
@@ -266,6 +267,15 @@ class SourcePartition:
         engine = self.engine
         mark = Watermark(self.number, text(max(0, engine.now)), self.position, engine.open_cases, self._version())
         return Send(Topic.WATERMARKS, self.number, b"%d" % self.number, _encode(mark))
+
+    def policies(self) -> list[Send]:
+        """The policy files that this partition judges by, since when."""
+        book = self.engine.book
+        key = b"%d" % self.number
+        return [
+            Send(Topic.POLICIES, self.number, key, _encode(PolicyInForce(self.number, text(t), file, self._version())))
+            for t, file in zip((0, *book.since), book.texts, strict=True)
+        ]
 
     def checkpoint(self, wall: int, end: int) -> Checkpoint:
         """Forgets what is old and begins a checkpoint. Everything told so far must be durable before its manifest."""

@@ -11,7 +11,7 @@ from schemas.event import decode_event
 from schemas.settings import Settings
 from schemas.topics import Topic
 
-TABLES = ("events", "outcomes", "clock_slices", "contact_slices", "watermarks")
+TABLES = ("policies", "events", "outcomes", "clock_slices", "contact_slices", "watermarks")
 """In the order of their inserts: the watermark last, so that it does not promise what is still to be inserted."""
 
 UNROUTED = "unrouted"
@@ -56,6 +56,7 @@ class Router:
         plain: Mapping[str, str] = {
             settings.topic(Topic.OUTCOMES): "outcomes",
             settings.topic(Topic.WATERMARKS): "watermarks",
+            settings.topic(Topic.POLICIES): "policies",
         }
         rollups: Mapping[bytes | None, str] = {b"clock": "clock_slices", b"contact": "contact_slices"}
         self._plain = plain

@@ -86,7 +86,7 @@ class Clocks:
 
     def _end(self, case: Case, clock: Clock, t: int, elapsed: int) -> None:
         warns = clock.spec.warns
-        if warns and elapsed >= round(warns[0] * clock.target):
+        if warns and (clock.state == BREACHED or elapsed >= round(warns[0] * clock.target)):
             clock.warned, clock.share = self.warning(clock, t)
         clock.done, clock.since, clock.stopped, clock.alarm = elapsed, -1, t, NEVER
         clock.dims = case.dims
@@ -135,11 +135,12 @@ class Clocks:
     def warning(self, clock: Clock, now: int) -> tuple[int, float]:
         """The last warning of a live clock before `now` and its share of the target; -1 and 0 where there is none."""
         warns = clock.spec.warns
-        if not warns or now - clock.started + clock.carried <= warns[0] * clock.target - 1:
+        breached = clock.state == BREACHED
+        if not warns or not (breached or now - clock.started + clock.carried > warns[0] * clock.target - 1):
             return -1, 0.0  # no calendar counts faster than time passes
         for share in reversed(warns):
             at = self._reached(clock, round(share * clock.target))
-            if at < now and (clock.due < 0 or at <= clock.due):
+            if (breached or at < now) and (clock.due < 0 or at <= clock.due):
                 return at, share
         return -1, 0.0
 

@@ -131,8 +131,9 @@ class Rules:
                 clock = self.clocks.run(case, spec, start)
                 if start < t:
                     self.clocks.backdate(case, clock, _pauses_before(case, fact), t)
-        if complaint:
+        if complaint:  # as if it were filed right then
             self._promise_complaint(case, t)
+            self._start_custom(case, fact, COMPLAINT_FILED)
 
     def _queued(self, case: Case, fact: Fact) -> None:
         first = case.queued < 0
@@ -311,6 +312,7 @@ class Rules:
 
 
 MILESTONE = KIND["milestone.reached"]
+COMPLAINT_FILED: Key = (KIND["complaint.filed"], None)
 
 
 def _key(fact: Fact) -> Key:

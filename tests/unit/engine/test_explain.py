@@ -1,20 +1,14 @@
 """Why a clock stands where it stands: the steps of a story as `minute clock.seq what (reason)`."""
 
-import random
-
 import pytest
 import yaml
-from hypothesis import given
 
 from schemas.policy import parse_policy
-from schemas.times import parse, to_ms
-from streams.engine.engine import Engine
+from schemas.times import parse
 from streams.engine.explain import Explanation, explain
 from streams.engine.facts import DimsTable, FactMaker
 from streams.engine.policies import PolicyBook
-from tests.oracles import histories
 from tests.oracles.contract import Json
-from tests.property.driving import book
 from tests.support.stories import at, decoded, events, minutes, policy_of
 
 EXAMPLES = [
@@ -49,22 +43,3 @@ def test_a_new_target_says_which_policy_and_which_event() -> None:
         ("started", "p", "00", "60"),
         ("retargeted", "urgent", "01", "10"),
     ]
-
-
-@given(histories.randoms)
-def test_the_last_step_is_what_the_engine_says(rng: random.Random) -> None:
-    policy, told = histories.policy(rng), histories.history(rng, cases=1)
-    now = to_ms(histories.final(rng, told))
-    table = DimsTable()
-    make = FactMaker(table).make
-    of_case = [event for event in told if event.get("case_id")]
-    engine = Engine(book(policy))
-    for event in of_case:
-        engine.apply(decoded(event))
-    engine.advance(now)
-    found = explain({e["event_id"]: make(decoded(e)) for e in of_case}, book(policy), table, now)
-    endings = {"met": "met", "late": "breached", "breached": "breached", "cancelled": "cancelled"}
-    last = {(s.clock, s.seq): endings[s.what] for s in found.steps if s.what in endings}
-    ended = {(o.clock, o.seq): o.state for o in engine.outcomes() if o.state not in ("running", "paused")}
-    assert ended == {key: state for key, state in last.items() if key in found.waterfalls}
-    assert found.waterfalls.keys() == {(o.clock, o.seq) for o in engine.outcomes()}

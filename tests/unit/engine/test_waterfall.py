@@ -1,16 +1,11 @@
 """Who held a case, by worked examples: spans as `holder begin-end`, in minutes."""
 
-import random
-from itertools import pairwise
-
 import pytest
-from hypothesis import given
 
 from schemas.calendar import Calendar
 from streams.engine import waterfall
 from streams.engine.calendar import AlwaysOpen, make_calendar
 from streams.engine.facts import DimsTable, Fact, FactMaker
-from tests.oracles import histories
 from tests.support.stories import START, decoded, events, minutes
 
 EXAMPLES = [
@@ -45,20 +40,3 @@ def test_closed_hours_are_nobodys() -> None:
     assert ", ".join(f"{s.holder} {minutes(s.begin)}-{minutes(s.end)}" for s in found) == (
         "closed 0-10, queue 10-15, customer 15-20, closed 20-40, customer 40-45, queue 45-60"
     )
-
-
-@given(histories.randoms)
-def test_the_parts_add_up(rng: random.Random) -> None:
-    make = FactMaker(DimsTable()).make
-    told = sorted((make(decoded(event)) for event in histories.history(rng)), key=lambda fact: fact.t)
-    calendar = rng.choice((AlwaysOpen(), make_calendar("o", Calendar(hours={"mon": ["00:00-00:07", "00:20-24:00"]}))))
-    start = rng.choice(told).t - rng.choice((0, 1, 60_000)) if told else 0
-    end = start + rng.choice((0, 1, 600_000, 90_000_000))
-    spans = list(waterfall.spans(told, calendar, start, end))
-    assert [s.begin for s in spans] == ([start] if end > start else []) + [s.end for s in spans][:-1]
-    assert not spans or spans[-1].end == end
-    assert all(a.holder != b.holder for a, b in pairwise(spans))
-    sums: dict[str, int] = {}
-    for span in spans:
-        sums[span.holder] = sums.get(span.holder, 0) + span.end - span.begin
-    assert waterfall.held(told, calendar, start, end) == sums

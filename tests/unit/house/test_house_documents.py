@@ -13,7 +13,6 @@ from schemas.documents import DIRECTORY, documents, main, outdated
 from schemas.policy import default_policy
 from schemas.settings import Settings
 from schemas.topics import Topic
-from streams.engine.policies import PolicyBook
 from streams.partition import Retention, SourcePartition
 from streams.transport import Chunk, Record
 
@@ -54,6 +53,7 @@ def test_what_a_partition_writes_is_as_described() -> None:
     for topic, schema in [
         (Topic.OUTCOMES, "outcome"),
         (Topic.WATERMARKS, "watermark"),
+        (Topic.POLICIES, "policy-in-force"),
     ]:
         assert lines[topic]
         for line in lines[topic]:
@@ -144,7 +144,7 @@ def _written() -> dict[Topic, list[dict[str, Any]]]:
         ("contact.pending", 2000, {"data": {"reason": "customer"}}),
         ("survey.submitted", 2100, {"data": {"csat": 5}}),
     ]
-    partition = SourcePartition(0, 1, PolicyBook(default_policy()), Retention(10**9), lambda key: None, OPENED)
+    partition = SourcePartition(0, 1, default_policy(), Retention(10**9), lambda key: None, OPENED)
     records = [
         Record(offset, json.dumps({"event_id": f"e{offset}", "type": type_, "case_id": "c-1",
                                    "occurred_at": f"2026-01-01T00:{s // 60:02}:{s % 60:02}Z"} | more).encode())
@@ -153,7 +153,7 @@ def _written() -> dict[Topic, list[dict[str, Any]]]:
     now = OPENED + 3_600_000
     sends = partition.feed(Chunk(records, len(records), None, len(records)), now)
     partition.advance(now, 0, len(records))
-    sends += [*partition.outcomes(), *partition.slices(), partition.watermark()]
+    sends += [*partition.outcomes(), *partition.slices(), partition.watermark(), *partition.policies()]
     lines: dict[Topic, list[dict[str, Any]]] = {}
     for send in sends:
         lines.setdefault(send.topic, []).extend(json.loads(line) for line in send.value.splitlines())
