@@ -34,7 +34,7 @@ _CHANNELS = {
         "is always in the same partition. Changed slices leave at most every 250 ms."
     ),
     Topic.WATERMARKS: "One line a second and source partition.",
-    Topic.POLICIES: "Which policy file a source partition judges by, from which stream time on; each owner says it anew.",
+    Topic.POLICIES: "Which policy file a source partition judges by since which stream time; every owner says it anew.",
 }
 
 _KEYS = {

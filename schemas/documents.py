@@ -71,7 +71,7 @@ def policy_schema() -> Schema:
     definitions["Clock"]["description"] = "One promise: how long it may take."
     # A standard clock's name mistyped is a custom clock, of which the editor then misses the stop.
     clocks = definitions["Policy"]["properties"]["clocks"]
-    clocks["properties"] = {name: clocks["additionalProperties"] for name in STANDARD_CLOCKS}
+    clocks["properties"] = dict.fromkeys(STANDARD_CLOCKS, clocks["additionalProperties"])
     clocks["additionalProperties"] = {"allOf": [clocks["additionalProperties"]], "required": ["target", "stop"]}
     definitions["MetricSettings"]["description"] = "Limits that metric formulas read."
     return {"$schema": _DIALECT, "$id": "urn:contactpulse:v1:policy"} | schema
