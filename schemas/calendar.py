@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import holidays
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[str, ...] = get_args(Weekday)
@@ -63,7 +62,7 @@ def _day(value: object) -> object:
     # Left to itself pydantic takes 20261231 for seconds since 1970.
     if isinstance(value, date) or (isinstance(value, str) and _DATE.fullmatch(value)):
         return value
-    raise PydanticCustomError("date_type", "is no date: write one such as 2026-10-10")
+    raise ValueError("is no date: write one such as 2026-10-10")
 
 
 Day = Annotated[date, BeforeValidator(_day)]
@@ -88,7 +87,8 @@ class Calendar(BaseModel):
 
     Holidays and make-up workdays are those of the library `holidays`, public ones in the whole country or part. For CN
     it has the lists that the State Council publishes each November from 2001 to 2026; for other years it knows the
-    statutory days but no make-up workdays. A newer version of the library brings a newer list.
+    statutory days but no make-up workdays. A newer version of the library brings a newer list. Weekend days amid a
+    holiday week are ordinary weekend days to it: a calendar that is open on those lists them in `closed`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
