@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from bench.what_if import what_if_rates
 from schemas.policy import default_policy
 from schemas.routing import partition_of
 from schemas.settings import Settings
@@ -46,6 +47,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
         rows.append(("replay (file to files, one core)", replay_rate(place, lines)))
+        print("what-if ...", file=sys.stderr)
+        rows += what_if_rates(place, lines)
         with kafka(place) as bootstrap:
             single = Settings(kafka=bootstrap, topic_prefix="single.", partitions=PARTITIONS, data_dir=place)
             print("filling Kafka ...", file=sys.stderr)

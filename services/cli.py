@@ -148,6 +148,29 @@ def check_policy(
         print(finding)
 
 
+@app.command("what-if")
+def what_if(
+    policy: Annotated[Path, typer.Option(help="The policy file to try.")],
+    from_: Annotated[str, typer.Option("--from", help="Cases opened from here on (RFC 3339).")],
+    to: Annotated[str, typer.Option(help="Cases opened before this.")],
+    base: Annotated[str, typer.Option(help="What to compare with: a policy file, or current.")] = "current",
+    until: Annotated[
+        str | None, typer.Option(help="Judge as of this stream time. Default: the newest that the product has told.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Group by these, comma separated: policy, channel, team, ...")] = "",
+    flips: Annotated[
+        Path | None, typer.Option(help="Write every clock judged differently here: .csv, else NDJSON.")
+    ] = None,
+    data_dir: Annotated[
+        Path, typer.Option(help="Of the product; its ClickHouse is used unless CONTACTPULSE_CLICKHOUSE names one.")
+    ] = Path("contactpulse-data"),
+) -> None:
+    """Judge the stored events by another policy: compliance before and after, and which cases flip."""
+    from services.what_if.main import run
+
+    run(_settings(), data_dir, policy, from_, to, base, until, by, flips)
+
+
 @app.command()
 def worker(metrics_port: MetricsPort = None, metrics_host: MetricsHost = "127.0.0.1") -> None:
     """Run a stream worker."""

@@ -1,0 +1,1 @@
+"""What-if: another policy over the events that ClickHouse holds."""

@@ -1,0 +1,71 @@
+"""`contactpulse what-if`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from schemas.errors import InputError
+from schemas.policy import load_policy
+from schemas.settings import Settings
+from services.what_if.question import Question, clickhouse_of, groups, instant
+from services.what_if.report import flips_file
+from services.what_if.run import Progress, what_if
+from services.what_if.screen import SHOWN_FLIPS, show
+from streams.what_if.compare import Flip
+
+CURRENT = "current"
+
+
+def run(
+    settings: Settings,
+    data_dir: Path,
+    policy: Path,
+    from_: str,
+    to: str,
+    base: str = CURRENT,
+    until: str | None = None,
+    by: str = "",
+    flips: Path | None = None,
+) -> None:
+    """Asks and prints. Raises `InputError` for what was said wrongly, `WorkFailed` where ClickHouse is away."""
+    settings = clickhouse_of(settings, data_dir)
+    question = Question(
+        None if base == CURRENT else load_policy(Path(base)),
+        load_policy(policy),
+        instant("--from", from_),
+        instant("--to", to),
+        None if until is None else instant("--until", until),
+        groups(by),
+    )
+    if question.opened_from >= question.opened_to:
+        raise InputError("--to: must be later than --from")
+    first: list[Flip] = []
+    with flips_file(flips) as write, _watched() as progress:
+
+        def on_flip(flip: Flip) -> None:
+            if len(first) < SHOWN_FLIPS:
+                first.append(flip)
+            write(flip)
+
+        report = what_if(settings, question, progress, on_flip)
+    show(Console(), question, report, first)
+
+
+@contextmanager
+def _watched() -> Iterator[Callable[[Progress], None]]:
+    """Shows progress on standard error, where a person watches."""
+    console = Console(stderr=True)
+    columns = (
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of about {task.total:,.0f} cases, {task.fields[flips]:,} flips"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=1, flips=0)
+        yield lambda told: bar.update(
+            task, total=max(told.cases_about, told.cases, 1), completed=told.cases, flips=told.flips
+        )
