@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from schemas.errors import InputError
 from schemas.settings import Settings
-from services.api import cases, metrics, sla
+from services.api import cases, metrics, policy, restatements, sla, waterfall
 from services.api.board import pages
 from services.api.board.hub import Hub
 from services.api.board.session import Sessions
@@ -17,6 +17,7 @@ from services.api.board.view import View
 from services.api.context import Context, Now, wall_clock
 from services.api.database import Database
 from services.api.docs import install_docs
+from services.api.policy_in_force import PolicyInForce
 from services.api.readiness import Check, readiness_router
 from services.web import auth, problems
 from services.web import metrics as web_metrics
@@ -42,7 +43,7 @@ def create_app(
     if settings.api_key is None or not settings.api_key.get_secret_value():
         raise InputError("CONTACTPULSE_API_KEY is not set: the API does not start without a key")
     database = Database(settings.clickhouse.get_secret_value())
-    context = Context(settings, database, now)
+    context = Context(settings, database, now, PolicyInForce(settings))
     hub: Hub[View] = Hub(BoardSource(context).event)
     sessions = Sessions(settings.api_key.get_secret_value(), loopback, now)
 
@@ -67,7 +68,8 @@ def create_app(
     problems.install(app)
     web_metrics.install(app)
     with_key = [Depends(auth.require_key(settings.api_key, sessions.permits))]
-    for router in (sla.router, metrics.router, cases.router, stream_router(hub)):
+    resources = (sla, restatements, waterfall, metrics, cases, policy)
+    for router in (*(resource.router for resource in resources), stream_router(hub)):
         app.include_router(router, dependencies=with_key)
     app.include_router(readiness_router(extra_checks))
     for router in extra_routers:

@@ -4,15 +4,19 @@ from schemas import times
 from schemas.rollup import DIMENSIONS
 from services.api.database import Questions, Row
 from services.api.dimensions import Where
+from services.api.history import NOW_KNOWN, Known
 
-_INSTANTS = ("started_at", "due_at", "stopped_at", "breached_at")
-_CLOCK_COLUMNS = ", ".join(
-    [
-        *("case_id", "clock", "seq", "policy", "calendar", "state", "target_s", "elapsed_s"),
-        *DIMENSIONS,
-        *(f"toUnixTimestamp64Milli({name}) AS {name}_ms" for name in _INSTANTS),
-    ]
+_INSTANTS = ("started_at", "due_at", "stopped_at", "breached_at", "warned_at")
+_RECORD = (
+    *("case_id", "clock", "seq", "policy", "calendar", "state", "target_s", "elapsed_s"),
+    *DIMENSIONS,
+    *("ref", "warned", "held", *_INSTANTS),
 )
+_CLOCK_COLUMNS = ", ".join(
+    f"toUnixTimestamp64Milli({name}) AS {name}_ms" if name in _INSTANTS else name for name in _RECORD
+)
+# Nobody has held a clock that has not ended: the widest column need not be read to say so.
+_OPEN_COLUMNS = _CLOCK_COLUMNS.replace("held", "CAST(map(), 'Map(String, Float64)') AS held")
 URGENT_COLUMNS = "case_id, clock, seq, state, channel, team, priority, toUnixTimestamp64Milli(due_at) AS due_at_ms"
 """What a list on a screen needs: each column fewer makes the pass over all outcomes quicker."""
 
@@ -28,7 +32,7 @@ async def urgent(
     limit: int,
     *,
     overdue: bool,
-    columns: str = _CLOCK_COLUMNS,
+    columns: str = _OPEN_COLUMNS,
 ) -> tuple[list[Row], list[Row]]:
     """Running clocks due in (now, now + within], soonest first; and where `overdue` is set, breached clocks that still
     run, due in (now - within, now], the latest first. Up to `limit` of each.
@@ -58,24 +62,24 @@ async def urgent(
     return [row for row in listed if row["state"] == "running"], [row for row in listed if row["state"] == "breached"]
 
 
-async def clocks_of(database: Questions, case_id: str) -> list[Row]:
+async def clocks_of(database: Questions, case_id: str, known: Known = NOW_KNOWN) -> list[Row]:
     """All clocks of a case in the order of their start, as outcome records."""
-    # A condition on the key may come before FINAL: all versions of a row share it. It spares merging the other cases.
     rows = await database.rows(
-        f"SELECT {_CLOCK_COLUMNS} FROM outcomes FINAL PREWHERE case_id = {{case_id:String}}"
+        f"SELECT {_CLOCK_COLUMNS} FROM {known.outcomes(_RECORD, of='case_id = {case_id:String}')}"
         " ORDER BY started_at, clock, seq",
-        {"case_id": case_id},
+        {"case_id": case_id, **known.parameters},
     )
     return [_as_record(row) for row in rows]
 
 
-async def events_of(database: Questions, case_id: str) -> list[Row]:
+async def events_of(database: Questions, case_id: str, known: Known = NOW_KNOWN) -> list[Row]:
     """The first 10,000 events of a case in the order they are applied; `body` is text, `_ms` are instants."""
+    received = "" if known.as_of_ms is None else f" AND received_at <= {_instant('as_of_ms')}"
     return await database.rows(
         "SELECT event_id, type, toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms,"
         " toUnixTimestamp64Milli(received_at) AS received_at_ms, body FROM events FINAL"
-        f" WHERE case_id = {{case_id:String}} ORDER BY occurred_at, event_id LIMIT {_EVENT_LIMIT}",
-        {"case_id": case_id},
+        f" WHERE case_id = {{case_id:String}}{received} ORDER BY occurred_at, event_id LIMIT {_EVENT_LIMIT}",
+        {"case_id": case_id, **known.parameters},
     )
 
 

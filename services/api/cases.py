@@ -13,7 +13,8 @@ from services.api.answers import json_answer
 from services.api.case_queries import clocks_of, events_of, urgent
 from services.api.context import ContextDependency
 from services.api.database import Row
-from services.api.parameters import AtRiskParameters
+from services.api.history import known_at
+from services.api.parameters import AsOfParameters, AtRiskParameters
 from services.api.ranges import duration
 from services.web.problems import Problem
 
@@ -44,6 +45,13 @@ class ClockRecord(BaseModel):
     customer_tier: str | None
     category: str | None
     queue: str | None
+    ref: str | None = Field(description="The callback_id of a call-back.")
+    warned_at: str | None = Field(description="When the last warning was due.")
+    warned: float | None = Field(description="The share of the target that the warning stands for.")
+    held: dict[str, float] = Field(
+        description="Of a clock that stopped: seconds by holder (queue, bot, agent:ID, team:NAME, customer,"
+        " third_party, closed); they add up to stop minus start."
+    )
 
 
 class AtRiskRow(ClockRecord):
@@ -91,15 +99,27 @@ async def get_at_risk(asked: Annotated[AtRiskParameters, Query()], context: Cont
 
 
 @router.get("/{case_id:path}", responses={200: {"model": CaseAnswer}})
-async def get_case(case_id: Annotated[str, Path(max_length=512)], context: ContextDependency) -> Response:
-    """The clocks and the events of one case. Its id may hold any character, percent-encoded where URLs demand it."""
-    clocks, events = await asyncio.gather(clocks_of(context.database, case_id), events_of(context.database, case_id))
+async def get_case(
+    case_id: Annotated[str, Path(max_length=512)],
+    asked: Annotated[AsOfParameters, Query()],
+    context: ContextDependency,
+) -> Response:
+    """The clocks and the events of one case. Its id may hold any character, percent-encoded where URLs demand it.
+
+    With `as_of`: its clocks as told up to then, and the events received up to then.
+    """
+    now = context.now()
+    known = known_at(asked.as_of, now)
+    clocks, events = await asyncio.gather(
+        clocks_of(context.database, case_id, known), events_of(context.database, case_id, known)
+    )
     if not clocks and not events:
-        raise Problem(HTTPStatus.NOT_FOUND, f"there is no case {case_id!r}")
+        then = "" if known.as_of_ms is None else f" known at {times.text(known.as_of_ms)}"
+        raise Problem(HTTPStatus.NOT_FOUND, f"there is no case {case_id!r}{then}")
     return json_answer(
         {
             "case_id": case_id,
-            "as_of": times.text(context.now()),
+            "as_of": times.text(known.moment(now)),
             "clocks": clocks,
             "events": [_as_pushed(event) for event in events],
         }

@@ -1,4 +1,4 @@
-"""What every endpoint needs from the application: the database, the clock, the settings."""
+"""What every endpoint needs from the application: the database, the clock, the settings, the policy."""
 
 import time
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from schemas.settings import Settings
 from services.api.database import Questions
+from services.api.policy_in_force import PolicyInForce
 
 Now: TypeAlias = Callable[[], int]
 """The wall clock in milliseconds since 1970, injected so that tests choose the time."""
@@ -26,6 +27,7 @@ class Context:
     settings: Settings
     database: Questions
     now: Now
+    policy: PolicyInForce
 
 
 def context_of(request: Request) -> Context:

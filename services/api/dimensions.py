@@ -20,14 +20,14 @@ class Where:
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
-def grouping(by: str | None) -> tuple[str, ...]:
-    """The dimensions in `by`, in the order given. Raises Problem 422 for an unknown or doubled one."""
+def grouping(by: str | None, allowed: Sequence[str] = DIMENSIONS) -> tuple[str, ...]:
+    """The names in `by`, in the order given. Raises Problem 422 for one that is not allowed, or doubled."""
     names = tuple(name.strip() for name in by.split(",")) if by else ()
     for name in names:
-        if name not in DIMENSIONS:
-            raise refused("by", f"{name!r} is not a dimension; allowed are {', '.join(DIMENSIONS)}.")
+        if name not in allowed:
+            raise refused("by", f"{name!r} is not a dimension; allowed are {', '.join(allowed)}.")
     if len(set(names)) < len(names):
-        raise refused("by", "names a dimension twice.")
+        raise refused("by", "names one of them twice.")
     return names
 
 

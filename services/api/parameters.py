@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.rollup import DIMENSIONS
 from services.api.dimensions import Where, filters
+from services.api.history import HISTORY_DAYS
 
 Values: TypeAlias = list[Annotated[str, Field(max_length=256)]]
 
@@ -25,9 +26,13 @@ class DimensionFilters(BaseModel):
     category: Values = Field(default=[], max_length=100, description=_ANY_OF)
     queue: Values = Field(default=[], max_length=100, description=_ANY_OF)
 
-    def where(self) -> Where:
-        """The filters as an SQL condition."""
+    def dimensions(self) -> Where:
+        """The filters by dimension as an SQL condition."""
         return filters({name: getattr(self, name) for name in DIMENSIONS})
+
+    def where(self) -> Where:
+        """All filters as an SQL condition."""
+        return self.dimensions()
 
 
 class ClockFilters(DimensionFilters):
@@ -36,12 +41,12 @@ class ClockFilters(DimensionFilters):
     clock: Values = Field(default=[], max_length=100, description="Only these clocks; may be given several times.")
 
     def where(self) -> Where:
-        """The filters as an SQL condition."""
+        """All filters as an SQL condition."""
         return filters({name: getattr(self, name) for name in ("clock", *DIMENSIONS)})
 
 
-class RangeParameters(BaseModel):
-    """A range of time and how to group what lies in it."""
+class PeriodParameters(BaseModel):
+    """A range of time."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,14 +55,31 @@ class RangeParameters(BaseModel):
     )
     from_: str | None = Field(default=None, alias="from", description="RFC 3339 with offset; needs `to`.")
     to: str | None = Field(default=None, description="RFC 3339 with offset; not in the range itself.")
+
+
+class RangeParameters(PeriodParameters):
+    """A range of time and how to group what lies in it."""
+
     by: str | None = Field(default=None, examples=["team,channel"], description="Dimensions, comma separated.")
 
 
-class ComplianceParameters(ClockFilters, RangeParameters):
+class AsOfParameters(BaseModel):
+    """A moment in the past to answer for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    as_of: str | None = Field(
+        default=None,
+        description="RFC 3339 with offset: answer as known then. A time in the future means now; what was told is kept"
+        f" for {HISTORY_DAYS} days.",
+    )
+
+
+class ComplianceParameters(ClockFilters, RangeParameters, AsOfParameters):
     """Parameters of /v1/sla/compliance."""
 
 
-class TimeseriesParameters(ClockFilters, RangeParameters):
+class TimeseriesParameters(ClockFilters, RangeParameters, AsOfParameters):
     """Parameters of /v1/sla/timeseries."""
 
     step: str = Field(default="1m", description="Length of a step; the last one ends with the range.")

@@ -12,6 +12,7 @@ from services.api.answers import group_order, json_answer
 from services.api.context import ContextDependency
 from services.api.database import Row
 from services.api.dimensions import check_groups, grouping
+from services.api.history import known_at
 from services.api.parameters import ComplianceParameters, TimeseriesParameters
 from services.api.ranges import Steps, to_range, to_steps
 from services.api.sla_queries import ClockQuery, compliance, ended, open_now
@@ -38,6 +39,7 @@ class ComplianceAnswer(BaseModel):
 
     from_: str = Field(alias="from")
     to: str
+    as_of: str | None = Field(default=None, description="Answered as known then; only where `as_of` was asked for.")
     rows: list[ComplianceRow]
 
 
@@ -52,6 +54,7 @@ class TimeseriesAnswer(BaseModel):
 
     from_: str = Field(alias="from")
     to: str
+    as_of: str | None = Field(default=None, description="Answered as known then; only where `as_of` was asked for.")
     step_s: float
     rows: list[TimeseriesRow]
 
@@ -62,10 +65,17 @@ async def get_compliance(asked: Annotated[ComplianceParameters, Query()], contex
 
     A met or cancelled clock belongs to the instant of its stop, a breached one to its due instant, also while it still
     runs. Exact to the millisecond. Without a range: the last 15 minutes.
+
+    With `as_of` the answer is the one that could be given then: what late events have changed since is left aside, and
+    a `window` ends with the minute that held that instant.
     """
-    range_ = to_range(asked.window, asked.from_, asked.to, now_ms=context.now())
+    now = context.now()
+    known = known_at(asked.as_of, now)
+    range_ = to_range(asked.window, asked.from_, asked.to, now_ms=known.moment(now))
     query = ClockQuery(grouping(asked.by), asked.where())
-    found, still_open = await asyncio.gather(ended(context.database, query, range_), open_now(context.database, query))
+    found, still_open = await asyncio.gather(
+        ended(context.database, query, range_, known=known), open_now(context.database, query, known)
+    )
     ends = {query.group_of(row): row for row in found}
     opens = {query.group_of(row): row for row in still_open}
     groups = ends.keys() | opens.keys()
@@ -74,7 +84,7 @@ async def get_compliance(asked: Annotated[ComplianceParameters, Query()], contex
         dict(zip(query.keys, group, strict=True)) | _counts(ends.get(group), opens.get(group, {}))
         for group in group_order(groups)
     ]
-    return json_answer(range_.stated() | {"rows": rows})
+    return json_answer(range_.stated() | known.stated() | {"rows": rows})
 
 
 @router.get("/timeseries", responses={200: {"model": TimeseriesAnswer}})
@@ -82,23 +92,25 @@ async def get_timeseries(asked: Annotated[TimeseriesParameters, Query()], contex
     """The same, step by step. Without a range: the last hour.
 
     Dense: each group that has anything in the range has a row for every step, in order of group, then time. What was
-    open in the past is not kept: `running` and `paused` are null but in the step that holds the present moment.
+    open in the past is not counted: `running` and `paused` are null but in the step that holds the present moment (or
+    the instant `as_of`, where the answer is the one that could be given then).
     """
     now = context.now()
-    range_ = to_range(asked.window, asked.from_, asked.to, now_ms=now, default="1h")
+    known = known_at(asked.as_of, now)
+    range_ = to_range(asked.window, asked.from_, asked.to, now_ms=known.moment(now), default="1h")
     steps = to_steps(range_, asked.step)
     query = ClockQuery(grouping(asked.by), asked.where())
-    present = steps.index_of(now)
+    present = steps.index_of(known.moment(now))
     found, still_open = await asyncio.gather(
-        ended(context.database, query, range_, steps),
-        open_now(context.database, query) if present is not None else _nothing(),
+        ended(context.database, query, range_, steps, known),
+        open_now(context.database, query, known) if present is not None else _nothing(),
     )
     opens = {query.group_of(row): row for row in still_open}
     ends = {(query.group_of(row), row["step"]): row for row in found}
     groups = {group for group, _ in ends} | opens.keys()
     check_groups(len(groups), steps.count)
     rows = list(_dense(query, group_order(groups), steps, present, ends, opens))
-    return json_answer(range_.stated() | {"step_s": steps.step_ms / 1000, "rows": rows})
+    return json_answer(range_.stated() | known.stated() | {"step_s": steps.step_ms / 1000, "rows": rows})
 
 
 async def _nothing() -> list[Row]:

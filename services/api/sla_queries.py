@@ -2,6 +2,8 @@
 
 - `outcomes`: exact to the millisecond for any range, reads every clock instance ever;
 - `clock_slices`: one-minute sums, exact where the range and its steps are whole minutes, a thousand times smaller.
+
+Slices tell the present knowledge only: what was known earlier always comes from the outcomes.
 """
 
 from collections.abc import Sequence
@@ -9,12 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.outcome import ClockState
+from schemas.rollup import DIMENSIONS
 from services.api.database import Questions, Row
 from services.api.dimensions import Where, row_limit
+from services.api.history import NOW_KNOWN, Known
 from services.api.ranges import Range, Steps
 
 _END_COUNTS = ("met", "breached", "cancelled")
 OPEN_COUNTS = ("running", "paused")
+_COLUMNS = ("clock", "state", "ended_at", *DIMENSIONS)
 _AT = "fromUnixTimestamp64Milli({{{0}:Int64}}, 'UTC')"
 _FROM, _TO = _AT.format("from_ms"), _AT.format("to_ms")
 
@@ -41,10 +46,12 @@ def compliance(met: int, breached: int) -> float | None:
     return met / (met + breached) if met + breached else None
 
 
-async def ended(database: Questions, query: ClockQuery, range_: Range, steps: Steps | None = None) -> list[Row]:
+async def ended(
+    database: Questions, query: ClockQuery, range_: Range, steps: Steps | None = None, known: Known = NOW_KNOWN
+) -> list[Row]:
     """Rows of the group's keys, `step` (an index, with steps only), met, breached, cancelled; none where all are 0."""
-    whole = steps.whole_minutes if steps else range_.whole_minutes
-    source, at = ("clock_slices", "slice") if whole else ("outcomes", "ended_at")
+    whole = known.as_of_ms is None and (steps.whole_minutes if steps else range_.whole_minutes)
+    source, at = ("clock_slices FINAL", "slice") if whole else (known.outcomes(_COLUMNS), "ended_at")
     counts = [f"sum({name}) AS {name}" if whole else f"countIf(state = '{name}') AS {name}" for name in _END_COUNTS]
     keys = [*query.keys]
     if steps:
@@ -53,23 +60,23 @@ async def ended(database: Questions, query: ClockQuery, range_: Range, steps: St
     groups = ", ".join(str(n) for n in range(1, len(keys) + 1))
     # The sums are named like columns of the table, so HAVING would take the columns for them.
     sql = (
-        f"SELECT * FROM (SELECT {', '.join(keys + counts)} FROM {source} FINAL"
+        f"SELECT * FROM (SELECT {', '.join(keys + counts)} FROM {source}"
         f" WHERE {at} >= {_FROM} AND {at} < {_TO} AND {query.where.sql} GROUP BY {groups})"
         f" WHERE met != 0 OR breached != 0 OR cancelled != 0"
         f" LIMIT {row_limit(steps is not None)}"
     )
-    parameters = {**query.where.parameters, "from_ms": range_.from_ms, "to_ms": range_.to_ms}
+    parameters = {**query.where.parameters, **known.parameters, "from_ms": range_.from_ms, "to_ms": range_.to_ms}
     if steps:
         parameters["step_ms"] = steps.step_ms
     return await database.rows(sql, parameters)
 
 
-async def open_now(database: Questions, query: ClockQuery) -> list[Row]:
-    """Rows of the group's keys, running, paused: clocks that have not ended, whenever they began."""
+async def open_now(database: Questions, query: ClockQuery, known: Known = NOW_KNOWN) -> list[Row]:
+    """Rows of the group's keys, running, paused: clocks that have (or had) not ended, whenever they began."""
     counts = ", ".join(f"countIf(state = '{name}') AS {name}" for name in OPEN_COUNTS)
     sql = (
-        f"SELECT {', '.join(query.keys)}, {counts} FROM outcomes FINAL"
+        f"SELECT {', '.join(query.keys)}, {counts} FROM {known.outcomes(_COLUMNS)}"
         f" WHERE state IN ('{ClockState.RUNNING}', '{ClockState.PAUSED}') AND {query.where.sql}"
         f" GROUP BY {', '.join(query.keys)} LIMIT {row_limit(False)}"
     )
-    return await database.rows(sql, query.where.parameters)
+    return await database.rows(sql, {**query.where.parameters, **known.parameters})

@@ -15,6 +15,9 @@ from schemas.settings import Settings
 INSERT_SETTINGS: dict[str, int | str] = {
     # The store batches itself; the server's own batching (default since 26.3) would only add its waiting time.
     "async_insert": 0,
+    # Where the table's engine knows a block that comes again (Replicated ones do), it must reach the tables that views
+    # feed nevertheless: the first try may have failed before them. Newer servers do so by themselves.
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
     "date_time_input_format": "best_effort",
     # A newer worker may tell more than our tables hold.
     "input_format_skip_unknown_fields": 1,

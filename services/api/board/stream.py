@@ -50,7 +50,9 @@ class BoardSource:
         try:
             await self._keep_choices(now)
             material = await read(self._context.database, view, now)
-            return _event("board", snapshot(material, view, self._choices, now))
+            self._context.policy.look()
+            board = snapshot(material, view, self._choices, now) | {"policy_refused": self._context.policy.refused}
+            return _event("board", board)
         except Problem as problem:
             return _event("trouble", {"as_of_ms": now, "detail": problem.detail})
         except Exception:

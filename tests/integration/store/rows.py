@@ -1,12 +1,17 @@
 """Rows as the worker would send them."""
 
 import json
+import time
 
 import msgspec
 
+from schemas import times
 from schemas.outcome import VersionedOutcome
 
 _encoder = msgspec.json.Encoder()
+
+TOLD_AT = times.text(time.time_ns() // 1_000_000)
+"""Lately: what was told long ago is not kept in the history."""
 
 
 def outcome(case_id: str, version: int = 1, state: str = "met", withdrawn: int = 0) -> VersionedOutcome:
@@ -31,8 +36,14 @@ def outcome(case_id: str, version: int = 1, state: str = "met", withdrawn: int =
         customer_tier=None,
         category="售后",
         queue=None,
+        ref=None,
+        warned_at="2026-01-31T01:00:48.000Z",
+        warned=0.8,
+        held={"queue": 20.0, "agent:a17": 41.25} if state == "met" else {},
         version=version,
         withdrawn=withdrawn,
+        told_at=TOLD_AT,
+        cause="e-7",
     )
 
 

@@ -2,8 +2,10 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 from pathlib import Path
 
+import clickhouse_connect
 import pytest
 from pydantic import SecretStr
 
@@ -25,6 +27,22 @@ def settings(clickhouse: ClickHouse) -> Settings:
 def test_the_database_is_made_and_each_migration_applied_once(settings: Settings) -> None:
     assert migrate(settings)[0] == FIRST
     assert migrate(settings) == []
+
+
+def test_rows_of_an_older_version_are_kept(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first = files("deploy") / "clickhouse" / "migrations" / FIRST
+    (tmp_path / FIRST).write_bytes(first.read_bytes())
+    with monkeypatch.context() as older:
+        older.setattr(migrations, "read_migrations", lambda _: read_migrations(tmp_path))
+        assert migrate(settings) == [FIRST]
+    client = clickhouse_connect.get_client(dsn=settings.clickhouse.get_secret_value())
+    try:
+        client.command("INSERT INTO outcomes (case_id, clock, state, version) VALUES ('c', 'connect', 'met', 1)")
+        assert FIRST not in migrate(settings)
+        asked = "SELECT case_id, state, ref, held, toUnixTimestamp64Milli(told_at) FROM outcomes FINAL"
+        assert client.query(asked).result_rows == [("c", "met", None, {}, 0)]
+    finally:
+        client.close()
 
 
 def test_processes_that_start_at_once_all_end_well(settings: Settings) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from schemas.topics import Topic
 from tests.integration.store.bench import Bench, MakeBench, until
-from tests.integration.store.rows import clock_slice, contact_slice, event, line, outcome, watermark
+from tests.integration.store.rows import TOLD_AT, clock_slice, contact_slice, event, line, outcome, watermark
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,34 @@ def test_redelivery_shows_nothing_twice(running: Bench) -> None:
     assert running.rows("SELECT count() FROM outcomes FINAL WHERE case_id = 'again'") == [(1,)]
     until(lambda: running.rows("SELECT count() > 0 FROM events WHERE case_id = 'again'") == [(1,)])
     assert running.rows("SELECT count() FROM events FINAL WHERE case_id = 'again'") == [(1,)]
+
+
+def test_every_version_stays_in_the_history_once(running: Bench) -> None:
+    for _ in range(2):
+        for version, state in ((3, "breached"), (4, "met")):
+            running.send(Topic.OUTCOMES, line(outcome("told", version=version, state=state)))
+        running.send(Topic.OUTCOMES, line(outcome("told", version=5, withdrawn=1)))
+        marker(running, "told")
+    history = "FROM outcome_history FINAL WHERE case_id = 'told'"
+    assert running.rows(f"SELECT version, state, withdrawn, cause {history} ORDER BY version") == [
+        (3, "breached", 0, "e-7"),
+        (4, "met", 0, "e-7"),
+        (5, "met", 1, "e-7"),
+    ]
+    assert running.rows(f"SELECT held, warned, toString(ended_at) {history} AND version = 4") == [
+        ({"queue": 20.0, "agent:a17": 41.25}, 0.8, "2026-01-31 01:01:01.250")
+    ]
+    assert running.rows(f"SELECT toString(max(told_at)) {history}") == [(TOLD_AT.replace("T", " ")[:-1],)]
+
+
+def test_an_outcome_of_an_older_worker_is_taken_without_what_it_does_not_say(running: Bench) -> None:
+    old = outcome("older")
+    new = ("ref", "warned_at", "warned", "held", "told_at", "cause")
+    said = {name: getattr(old, name) for name in old.__struct_fields__ if name not in new}
+    running.send(Topic.OUTCOMES, line(said))
+    marker(running, "older")
+    [found] = running.rows("SELECT state, ref, held, toString(told_at) FROM outcomes FINAL WHERE case_id = 'older'")
+    assert found == ("met", None, {}, "1970-01-01 00:00:00.000")
 
 
 def test_a_lower_version_never_wins(running: Bench) -> None:

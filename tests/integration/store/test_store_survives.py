@@ -39,6 +39,7 @@ run(Settings())
 """
 
 COUNT = "SELECT count(), uniqExact(case_id) FROM outcomes FINAL"
+HISTORY = "SELECT count(), uniqExact(case_id) FROM outcome_history FINAL"
 
 
 def test_sigkill_between_insert_and_commit_shows_nothing_twice(bench: Bench) -> None:
@@ -52,6 +53,7 @@ def test_sigkill_between_insert_and_commit_shows_nothing_twice(bench: Bench) -> 
     bench.start()
     until(lambda: bench.committed(Topic.OUTCOMES) == {0: 1, 1: 1})
     assert bench.rows(COUNT) == [(1000, 1000)]
+    assert bench.rows(HISTORY) == [(1000, 1000)]
 
 
 def test_sigterm_finishes_the_flush_and_stops_at_once(bench: Bench) -> None:
@@ -92,6 +94,7 @@ def test_clickhouse_killed_in_the_middle_of_200_000_rows_loses_none(bench: Bench
     sender.join()
     until(lambda: bench.committed(Topic.OUTCOMES) == {0: records // 2, 1: records // 2})
     assert bench.rows(COUNT) == [(records * rows, records * rows)]
+    assert bench.rows(HISTORY) == [(records * rows, records * rows)]
     assert process.poll() is None
     assert bench.dead_letters() == []
 

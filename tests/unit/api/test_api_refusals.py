@@ -33,6 +33,18 @@ RANGE = "from=2026-01-02T00:00:00Z&to=2026-01-03T00:00:00Z"
         ("cases/at-risk?within=soon", "within"),
         ("cases/at-risk?limit=0", "limit"),
         ("stream?queue=x", "queue"),
+        ("sla/compliance?as_of=yesterday", "as_of"),
+        ("sla/timeseries?as_of=2026-01-01T00:00:00", "as_of"),
+        ("sla/compliance?as_of=2020-01-01T00:00:00Z", "as_of"),
+        ("cases/c1?as_of=1", "as_of"),
+        ("cases/c1?team=a", "team"),
+        ("metrics/asa?as_of=2026-01-01T00:00:00Z", "as_of"),
+        ("restatements?step=90s", "step"),
+        ("restatements?window=91d", "window"),
+        ("restatements?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z", "from"),
+        ("restatements?limit=10001", "limit"),
+        ("waterfall?by=team,state", "by"),
+        ("waterfall?by=holder&top=0", "top"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_by_name(client: TestClient, asked: str, named: str) -> None:
@@ -48,7 +60,9 @@ def test_an_unknown_metric_is_not_found(client: TestClient) -> None:
     assert "happiness" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["sla/compliance", "metrics/asa", "cases/at-risk", "cases/c1"])
+@pytest.mark.parametrize(
+    "path", ["sla/compliance", "metrics/asa", "cases/at-risk", "cases/c1", "restatements", "waterfall"]
+)
 def test_while_clickhouse_is_away_the_answer_is_503_and_tells_no_secret(client: TestClient, path: str) -> None:
     answer = client.get(f"/v1/{path}")
     assert answer.status_code == 503
@@ -77,7 +91,7 @@ def test_it_does_not_start_without_a_key() -> None:
 
 def test_docs_describe_every_route_without_foreign_scripts(client: TestClient) -> None:
     page = client.get("/docs").text
-    for path in ("/v1/sla/compliance", "/v1/cases/{case_id}", "/v1/stream", "/readyz"):
+    for path in ("/v1/sla/compliance", "/v1/cases/{case_id}", "/v1/restatements", "/v1/stream", "/readyz"):
         assert path in page
     assert "<script" not in page
     assert "http://" not in page

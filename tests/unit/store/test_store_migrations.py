@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import InputError
+from services.api.history import HISTORY_DAYS
 from services.store.migrations import read_migrations, split_statements
 
 
@@ -13,6 +14,14 @@ def test_the_shipped_migrations_keep_the_rules() -> None:
     migrations = read_migrations(files("deploy") / "clickhouse" / "migrations")
     assert migrations[0].name == "0001_events_outcomes_slices.sql"
     assert all(migration.statements for migration in migrations)
+
+
+def test_the_api_knows_how_long_the_history_is_kept() -> None:
+    migrations = read_migrations(files("deploy") / "clickhouse" / "migrations")
+    [table] = [
+        s for m in migrations for s in m.statements if s.startswith("CREATE TABLE IF NOT EXISTS outcome_history")
+    ]
+    assert f"TTL toDateTime(told_at) + INTERVAL {HISTORY_DAYS} DAY" in table
 
 
 def test_statements_end_at_a_semicolon_at_a_line_end() -> None:

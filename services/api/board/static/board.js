@@ -61,6 +61,7 @@ function draw() {
   drawFilters();
   stamp.tick();
   if (snapshot === null) return;
+  drawRefused();
   drawTiles(byId("tiles"), snapshot);
   byClock(snapshot, snapshot.clocks);
   byChannel(snapshot, snapshot.channels);
@@ -68,6 +69,14 @@ function draw() {
   drawList("at-risk", atRisk, snapshot.at_risk);
   drawList("overdue", overdue, snapshot.overdue);
   tick();
+}
+
+function drawRefused() {
+  const line = byId("refused");
+  const words = snapshot.policy_refused ? text("policy_refused", { d: snapshot.policy_refused }) : "";
+  line.hidden = words === "";
+  line.title = words;
+  setText(line, words);
 }
 
 function drawList(id, list, rows) {

@@ -18,6 +18,7 @@ const TEXTS = {
     stopped: "Stopped", policy: "Policy", not_found: "There is no such case.", agent_id: "Agent", customer_tier: "Tier",
     category: "Category", queue: "Queue", customer_id: "Customer", left_short: "{n} left", late_short: "{n} late",
     of_ended: "{n} ended, {r} running", source: "Source", no_data: "no data",
+    policy_refused: "The new policy is refused, the one before stays in force: {d}",
   },
   zh: {
     board_title: "实时服务看板", key_figures: "关键指标", team: "团队", channel: "渠道", all: "全部",
@@ -36,6 +37,7 @@ const TEXTS = {
     stopped: "结束", policy: "策略", not_found: "没有这个工单。", agent_id: "坐席", customer_tier: "客户等级",
     category: "类别", queue: "队列", customer_id: "客户", left_short: "剩 {n}", late_short: "超 {n}",
     of_ended: "结束 {n}，计时中 {r}", source: "来源", no_data: "暂无数据",
+    policy_refused: "新策略被拒绝，仍按原策略执行：{d}",
   },
 };
 
