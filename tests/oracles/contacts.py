@@ -4,12 +4,13 @@ Companion of `tests.oracles.engine`, from which it takes only the dimensions aft
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from tests.oracles.contract import CASELESS, DIMS, Json, cases_of, duration, parse, show, unique
 from tests.oracles.engine import walk
+from tests.oracles.promises import Changes, Policy, in_force
 
 Fact = tuple[datetime, Json, str, int]
 """When, dimensions, measure, amount."""
@@ -22,12 +23,12 @@ def ms(span: timedelta) -> int:
     return span // timedelta(milliseconds=1)
 
 
-def facts_of_case(events: list[Json], policy: Mapping[str, Any]) -> Iterator[Fact]:
+def facts_of_case(events: list[Json], policy: Policy, changes: Changes = ()) -> Iterator[Fact]:
     """Every fact of one case; `events` in order."""
-    case = walk(events, policy, parse(events[-1]["occurred_at"]))
+    case = walk(events, policy, parse(events[-1]["occurred_at"]), changes)
     seen: list[Seen] = [(parse(e["occurred_at"]), d, e) for e, d in zip(events, case.history, strict=True)]
     for at, dims, event in seen:
-        for measure, amount in _plain(event["type"], event.get("data") or {}, policy):
+        for measure, amount in _plain(event["type"], event.get("data") or {}, in_force(policy, changes, at)):
             yield at, dims, measure, amount
     begin = _first(seen, "contact.opened")
     if begin is not None:
@@ -45,7 +46,7 @@ def facts_of_case(events: list[Json], policy: Mapping[str, Any]) -> Iterator[Fac
     if case.reopenings:
         yield *seen[case.reopenings[0]][:2], "reopened", 1
     yield from _complaint(seen)
-    yield from _waited(seen, case.reopenings, policy)
+    yield from _waited(seen, case.reopenings, policy, changes)
 
 
 def _first(seen: Sequence[Seen], kind: str) -> int | None:
@@ -62,12 +63,9 @@ def _complaint(seen: list[Seen]) -> Iterator[Fact]:
             return
 
 
-def _waited(seen: list[Seen], reopenings: list[int], policy: Mapping[str, Any]) -> Iterator[Fact]:
+def _waited(seen: list[Seen], reopenings: list[int], policy: Policy, changes: Changes) -> Iterator[Fact]:
     """The first connection, or where there never was one the abandonment that no reopening undid, and how long the
     customer had waited for it. Where nothing tells since when, there is no wait and nothing is counted."""
-    limits = policy.get("metrics") or {}
-    limit = duration(limits.get("answer_within", "20s"))
-    short = duration(limits.get("short_abandon", "5s"))
     end, kind = _first(seen, "contact.connected"), "connected"
     if end is None:
         kind, began = "abandoned", max(reopenings, default=0)
@@ -82,6 +80,9 @@ def _waited(seen: list[Seen], reopenings: list[int], policy: Mapping[str, Any]) 
     if waited_from is None:
         return
     wait = at - seen[waited_from][0]
+    limits = in_force(policy, changes, at).get("metrics") or {}
+    limit = duration(limits.get("answer_within", "20s"))
+    short = duration(limits.get("short_abandon", "5s"))
     yield at, dims, kind, 1
     yield at, dims, f"{kind}_in_limit", int(wait <= limit)
     if kind == "connected":
@@ -90,7 +91,7 @@ def _waited(seen: list[Seen], reopenings: list[int], policy: Mapping[str, Any]) 
         yield at, dims, "abandoned_short", int(wait <= short)
 
 
-def _plain(kind: str, data: Json, policy: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+def _plain(kind: str, data: Json, policy: Policy) -> Iterator[tuple[str, int]]:
     """Facts that one event tells by itself."""
     if kind == "contact.transferred":
         yield "transfers", 1
@@ -127,20 +128,20 @@ def _survey(data: Json, csat_pass: int) -> Iterator[tuple[str, int]]:
         yield from (("ces_answers", 1), ("ces_sum", data["ces"]))
 
 
-def facts(events: Iterable[Json], policy: Mapping[str, Any]) -> Iterator[Fact]:
+def facts(events: Iterable[Json], policy: Policy, changes: Changes = ()) -> Iterator[Fact]:
     """Every fact of a history, also of events without a case."""
     listed = list(events)
     for of_case in cases_of(listed).values():
-        yield from facts_of_case(of_case, policy)
+        yield from facts_of_case(of_case, policy, changes)
     apart: dict[str, list[Json]] = defaultdict(list)
     for event in listed:
         if event.get("case_id") is None and event["type"] in CASELESS:
             apart[event.get("agent_id") or event["event_id"]].append(event)
     for of_one in apart.values():
         for event in unique(of_one):
-            dims = {key: event.get(key) for key in DIMS}
-            for measure, amount in _plain(event["type"], event.get("data") or {}, policy):
-                yield parse(event["occurred_at"]), dims, measure, amount
+            at, dims = parse(event["occurred_at"]), {key: event.get(key) for key in DIMS}
+            for measure, amount in _plain(event["type"], event.get("data") or {}, in_force(policy, changes, at)):
+                yield at, dims, measure, amount
 
 
 def contact_slices(told: Iterable[Fact]) -> dict[tuple[Any, ...], dict[str, int]]:

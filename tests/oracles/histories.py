@@ -5,36 +5,41 @@ Everything is drawn from one `random.Random`, so a failure is told by its seed.
 
 import random
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from hypothesis import strategies as st
-
 from tests.oracles.contract import Json, parse, show
+from tests.oracles.draw import REASONS, VALUES, maybe, randoms
+from tests.oracles.hours import Hours
+from tests.oracles.policies import CALENDARS, MILESTONES, policy
+
+__all__ = ["BASE", "BASES", "arrivals", "at", "final", "history", "policy", "randoms"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BASE = datetime(2026, 3, 1, 23, 57, tzinfo=UTC)
 """Three minutes before a day's end: histories of an hour run over midnight."""
+BASES = (
+    BASE,
+    BASE,
+    datetime(2026, 3, 8, 6, 57, tzinfo=UTC),  # New York's clocks go forward at 07:00, back on 1 November at 06:00
+    datetime(2026, 11, 1, 5, 20, tzinfo=UTC),
+    datetime(2026, 3, 29, 0, 55, tzinfo=UTC),  # Berlin's go forward at 01:00, back on 25 October
+    datetime(2026, 10, 25, 0, 20, tzinfo=UTC),
+    datetime(2026, 4, 30, 23, 57, tzinfo=UTC),  # a holiday begins in China
+    datetime(2026, 5, 8, 23, 57, tzinfo=UTC),  # and the Saturday that is worked for it
+)
 STEP_S = 30
 """Events and targets lie on this grid, so that events often fall on deadlines, pauses and each other."""
-TARGETS = ("30s", "1m", "90s", "2m", "5m", "12m", "1.5h")
-REASONS = ("customer", "third_party", "internal")
-CLOCKS = ("connect", "first_response", "next_response", "bot_response", "resolution")
-VALUES: Mapping[str, Sequence[str]] = {
-    "channel": ("phone", "chat", "email"),
-    "team": ("a", "b"),
-    "agent_id": ("ann", "bo", "客服 3"),
-    "priority": ("L1", "L2", "L3"),
-    "customer_tier": ("vip", "plain"),
-    "category": ("billing", "loan"),
-    "queue": ("q1", "q2"),
-}
+CHINA = timezone(timedelta(hours=8))
+DAY = timedelta(1)
+LEAPS = (timedelta(hours=1), timedelta(hours=8), DAY, DAY, 2 * DAY, 3 * DAY)
+"""Over closed hours; whole days later deadlines in business days fall due."""
 WEIGHTS: Mapping[str, int] = {
     "contact.opened": 4,
     "contact.queued": 8,
     "contact.connected": 7,
     "contact.abandoned": 4,
-    "contact.transferred": 3,
+    "contact.transferred": 4,
     "contact.pending": 8,
     "contact.resumed": 6,
     "contact.updated": 9,
@@ -45,12 +50,12 @@ WEIGHTS: Mapping[str, int] = {
     "message.agent": 9,
     "message.bot": 5,
     "message.internal": 1,
-    "complaint.filed": 2,
-    "complaint.acknowledged": 1,
-    "complaint.feedback_given": 1,
-    "milestone.reached": 1,
-    "callback.promised": 1,
-    "callback.made": 1,
+    "complaint.filed": 5,
+    "complaint.acknowledged": 3,
+    "complaint.feedback_given": 3,
+    "milestone.reached": 5,
+    "callback.promised": 6,
+    "callback.made": 4,
     "call.wrapped": 2,
     "survey.submitted": 3,
     "sentiment.scored": 2,
@@ -62,67 +67,18 @@ WEIGHTS: Mapping[str, int] = {
 }
 
 
-class Seeded(random.Random):
-    """A random generator that shows its seed when a property fails."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed)
-        self._from = seed
-
-    def __repr__(self) -> str:
-        return f"Seeded({self._from})"
-
-
-def maybe(rng: random.Random, share: float) -> bool:
-    """True in about this share of draws."""
-    return rng.randrange(100) < share * 100
-
-
-def policy(rng: random.Random) -> Json:
-    """A policy file as a dict: up to three matching policies and the default."""
-    policies: list[Json] = []
-    for number in range(rng.randrange(4)):
-        keys = rng.sample(sorted([*VALUES, "complaint"]), rng.randrange(1, 3))
-        match = {k: maybe(rng, 0.5) if k == "complaint" else _some(rng, VALUES[k]) for k in sorted(keys)}
-        policies.append({"name": f"p{number}", "match": match} | _promises(rng))
-    policies.append({"name": "default"} | _promises(rng))
-    limits = {"answer_within": rng.choice(TARGETS[:4]), "short_abandon": rng.choice(("0s", "30s", "1m"))}
-    return {
-        "version": 1,
-        "calendars": {"round": {}},
-        "policies": policies,
-        "metrics": limits | {"csat_pass": rng.randrange(3, 6)},
-    }
-
-
-def _some(rng: random.Random, values: Sequence[str]) -> list[str]:
-    return sorted(rng.sample(values, rng.randrange(1, len(values))))
-
-
-def _promises(rng: random.Random) -> Json:
-    clocks: Json = {}
-    for name in CLOCKS:
-        if maybe(rng, 0.85):
-            clocks[name] = {"target": rng.choice(TARGETS)}
-            if maybe(rng, 0.5):
-                clocks[name]["pause_on"] = sorted(rng.sample(REASONS, rng.randrange(1, 3)))
-            if maybe(rng, 0.1):
-                clocks[name]["calendar"] = "round"
-    return {"clocks": clocks, "reopen": rng.choice(("restart", "subtract", "continue"))}
-
-
-def history(rng: random.Random, most: int = 24, cases: int = 2) -> list[Json]:
-    """Events of a few cases in the order in which they happen, with unique ids."""
+def history(rng: random.Random, most: int = 24, cases: int = 2, base: datetime | None = None) -> list[Json]:
+    """Events of a few cases in the order in which they happen, with unique ids, from about `base` on."""
     events: list[Json] = []
+    base = base or rng.choice(BASES)
     for number in range(rng.randrange(1, cases + 1)):
-        at = _moment(rng, 10)
+        at = base + timedelta(seconds=STEP_S * rng.randrange(10)) + _beside(rng)
         opened = rng.randrange(8)  # mostly first, sometimes after other facts, now and then never
         opening = 0 if opened < 6 else rng.randrange(1, 5) if opened == 6 else None
         for step in range(rng.randrange(1, most + 1)):
             kind = "contact.opened" if step == opening else _kind(rng, opening is None)
             events.append(_event(rng, kind, f"c{number}", at, len(events)))
-            if not maybe(rng, 0.2):
-                at = max(at, at + timedelta(seconds=STEP_S * rng.choice((1, 1, 2, 3, 4, 10, 40)))) + _beside(rng)
+            at = _next(rng, at)
     return sorted(events, key=lambda e: e["occurred_at"])
 
 
@@ -135,8 +91,17 @@ def _beside(rng: random.Random) -> timedelta:
     return timedelta(milliseconds=rng.choice((0, 0, 0, 0, 0, 0, 0, 1, 999, 17_123)))
 
 
-def _moment(rng: random.Random, steps: int) -> datetime:
-    return BASE + timedelta(seconds=STEP_S * rng.randrange(steps)) + _beside(rng)
+def _next(rng: random.Random, at: datetime) -> datetime:
+    """The time of the event after one at `at`."""
+    what = rng.randrange(50)
+    if what < 10:
+        return at
+    if what == 10:
+        return at + rng.choice(LEAPS)
+    if what < 16:  # when some calendar opens or closes
+        opens, closes, _ = next(Hours(CALENDARS[rng.choice(("minutes", "berlin", "nights"))]).open(at))
+        return closes if opens == at else opens
+    return at + timedelta(seconds=STEP_S * rng.choice((1, 1, 2, 3, 4, 10, 40))) + _beside(rng)
 
 
 def _event(rng: random.Random, kind: str, case_id: str, at: datetime, number: int) -> Json:
@@ -148,17 +113,17 @@ def _event(rng: random.Random, kind: str, case_id: str, at: datetime, number: in
     caseless = kind in ("agent.state", "agent.praised", "suggestion.adopted")
     if not caseless or maybe(rng, 0.4):
         event["case_id"] = case_id
-    data = _data(rng, kind)
+    data = _data(rng, kind, at)
     if data or maybe(rng, 0.05):
         event["data"] = data
     return event
 
 
-def _data(rng: random.Random, kind: str) -> Json:
+def _data(rng: random.Random, kind: str, at: datetime) -> Json:
     fixed: Mapping[str, Json] = {
-        "milestone.reached": {"name": "diagnosis"},
-        "callback.promised": {"callback_id": "k", "due_at": show(BASE)},
-        "callback.made": {"callback_id": "k"},
+        "milestone.reached": {"name": rng.choice((*MILESTONES, "other"))},
+        "callback.promised": {"callback_id": rng.choice("kl")} | _promised(rng, at),
+        "callback.made": {"callback_id": rng.choice("kl")},
         "agent.state": {"state": "busy"},
         "sentiment.scored": {"score": rng.choice((-1, -0.31, -0.3, -0.29, 0, 1))},
         "call.wrapped": {key: rng.choice((0, 1.5, 61.25)) for key in ("talk_s", "hold_s", "wrap_s")},
@@ -178,6 +143,14 @@ def _data(rng: random.Random, kind: str) -> Json:
         "quality.audited": {"classification_correct": (True, False), "consistent": (True, False)},
     }
     return {key: rng.choice(values) for key, values in optional.get(kind, {}).items() if maybe(rng, 0.45)}
+
+
+def _promised(rng: random.Random, at: datetime) -> Json:
+    """Until when a call-back is promised: mostly soon, sometimes for the past, sometimes not said."""
+    if maybe(rng, 0.25):
+        return {}
+    due = at + timedelta(seconds=STEP_S * rng.choice((-4, 0, 1, 2, 4, 20, 200)))
+    return {"due_at": rng.choice((show(due), due.astimezone(CHINA).isoformat()))}
 
 
 def arrivals(rng: random.Random, events: Sequence[Json]) -> list[Json]:
@@ -204,8 +177,4 @@ def at(ms: int) -> datetime:
 def final(rng: random.Random, events: Sequence[Json]) -> datetime:
     """A final stream time: the last event's, or a little or much later."""
     last = max(parse(event["occurred_at"]) for event in events)
-    return last + timedelta(seconds=STEP_S * rng.choice((0, 0, 1, 2, 5, 300))) + _beside(rng)
-
-
-randoms: st.SearchStrategy[random.Random] = st.integers(0, 2**40).map(Seeded)
-"""What a property draws its histories from."""
+    return last + timedelta(seconds=STEP_S * rng.choice((0, 0, 1, 2, 5, 300, 2880, 8640))) + _beside(rng)

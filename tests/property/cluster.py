@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from schemas.policy import PolicyFile
 from schemas.topics import Topic
-from streams.engine.policies import PolicyBook
 from streams.engine.snapshot import Checkpoint
 from streams.partition import Retention, Send, SourcePartition
 from streams.transport import Chunk, Record
@@ -19,7 +19,7 @@ LATENESS = 300
 class Cluster:
     """Logs, checkpoint tables and workers in one place. `wall` is the wall clock in ms."""
 
-    def __init__(self, policy: PolicyBook, wall: int) -> None:
+    def __init__(self, policy: PolicyFile, wall: int) -> None:
         self.wall = wall
         self.policy = policy
         self.logs: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
@@ -67,9 +67,9 @@ class Cluster:
             table.pop(key, None)
 
     def _manifest(self, owner: SourcePartition, checkpoint: Checkpoint) -> None:
-        key, value = checkpoint.manifest_row()
-        assert value is not None
-        self.tables[owner.number][key] = value
+        for key, value in (*checkpoint.policies(), checkpoint.manifest_row()):
+            assert value is not None
+            self.tables[owner.number][key] = value
         owner.manifest = checkpoint.manifest
 
     def send(self, sends: list[Send]) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from schemas.calendar import Calendar as CalendarModel
 from streams import partition
-from streams.engine import engine, snapshot
+from streams.engine import engine, policies, snapshot
+from streams.engine.calendar import Calendar, make_calendar
 
 # An example is a seed: there is nothing to shrink.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -26,8 +28,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True, scope="package")
 def small_scale() -> Iterator[None]:
     """Checkpoint buckets of two cases, so that a few cases fill, thin out and merge several; finished cases are packed
-    away after a minute."""
+    away after a minute. Policies share their calendars, of which there are few: to work out their years takes most of
+    the time otherwise."""
+    calendars: dict[tuple[str, str], Calendar] = {}
+
+    def shared(name: str, model: CalendarModel) -> Calendar:
+        return calendars.setdefault((name, model.model_dump_json()), make_calendar(name, model))
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(policies, "make_calendar", shared)
         patch.setattr(engine, "BUCKET_CASES", 2)
         patch.setattr(snapshot, "SPARSE", 2)
         patch.setattr(partition, "CHILL_EVERY_MS", 1)

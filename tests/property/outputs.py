@@ -54,12 +54,12 @@ def _keep(known: dict[Any, Json], key: Any, record: Json) -> None:
 
 
 def timeless(outcomes: Iterable[Json]) -> list[Json]:
-    """Outcomes without version, and without the elapsed time of clocks still counting."""
+    """Outcomes without what belongs to the telling, and without the elapsed time of clocks still counting."""
     return [
         {
             name: None if name == "elapsed_s" and not record["stopped_at"] else value
             for name, value in record.items()
-            if name not in ("version", "withdrawn")
+            if name not in ("version", "withdrawn", "told_at", "cause", "held")
         }
         for record in outcomes
     ]

@@ -1,6 +1,7 @@
 """The engine against the slow oracle, and the laws of order, time, outputs and partitions."""
 
 import random
+from datetime import datetime, timedelta
 
 from hypothesis import given
 
@@ -8,8 +9,9 @@ from schemas.routing import partition_of
 from schemas.times import to_ms
 from streams.engine.engine import Engine
 from tests.oracles import histories
-from tests.oracles.contract import Json
-from tests.property.driving import assert_same, book, decoded, expected, run, times, view
+from tests.oracles.contract import Json, parse
+from tests.oracles.promises import hours
+from tests.property.driving import assert_same, book, decoded, expected, policy_file, run, times, view
 from tests.property.outputs import Told, without_elapsed
 
 
@@ -56,6 +58,85 @@ def test_stream_time_may_pass_at_any_moments_and_outputs_are_absolute(rng: rando
     assert_same(view(engine), want)
     assert_same(told.view(), without_elapsed(want))
     assert not engine.take_outcomes(version + 2), "what is told is not told again"
+
+
+@given(histories.randoms)
+def test_a_change_of_policy_holds_from_its_instant_on(rng: random.Random) -> None:
+    policy, events = histories.policy(rng), histories.history(rng)
+    now = histories.final(rng, events)
+    coming, moments = histories.arrivals(rng, events), ticks(rng, events)
+    engine, changes = Engine(book(policy)), list[tuple[datetime, Json]]()
+    for event in coming:
+        engine.apply(decoded(event))
+        if rng.randrange(3) == 0 and moments:
+            engine.advance(moments.pop(0))
+        if rng.randrange(12) == 0 and engine.now >= 0:
+            other = histories.policy(rng)
+            changes.append((histories.at(engine.now + 1), other))
+            engine.change_policy(policy_file(other))
+    engine.advance(to_ms(now))
+    assert_same(view(engine), expected(coming, policy, now, changes))
+
+
+@given(histories.randoms)
+def test_every_second_of_an_ended_clock_has_one_holder(rng: random.Random) -> None:
+    policy, events = histories.policy(rng), histories.history(rng)
+    for outcome in run(histories.arrivals(rng, events), policy, histories.final(rng, events)).outcomes():
+        if outcome.stopped_at is None:
+            assert not outcome.held
+        else:
+            span = parse(outcome.stopped_at) - parse(outcome.started_at)
+            assert sum(round(held * 1000) for held in outcome.held.values()) == span // timedelta(milliseconds=1)
+            assert all(held > 0 for held in outcome.held.values())
+
+
+@given(histories.randoms)
+def test_due_and_elapsed_are_inverse(rng: random.Random) -> None:
+    policy, events = histories.policy(rng), histories.history(rng)
+    engine = run(histories.arrivals(rng, events), policy, histories.final(rng, events))
+    due: dict[int, list[Json]] = {}
+    for record in view(engine)["outcomes"]:
+        if record["state"] == "running":
+            due.setdefault(to_ms(parse(record["due_at"])), []).append(record)
+    for instant, records in sorted(due.items()):
+        engine.advance(instant)
+        at_due = by_clock(engine)
+        engine.advance(instant + 1)
+        after = by_clock(engine)
+        for record in records:
+            now = at_due[key(record)]
+            assert (now["state"], now["elapsed_s"]) == ("running", record["target_s"])
+            late = after[key(record)]
+            assert (late["state"], late["breached_at"]) == ("breached", record["due_at"])
+
+
+@given(histories.randoms)
+def test_elapsed_time_adds_up_over_splits(rng: random.Random) -> None:
+    policy, events = histories.policy(rng), histories.history(rng)
+    engine = run(histories.arrivals(rng, events), policy, histories.final(rng, events))
+    before = by_clock(engine)
+    for _ in range(4):
+        since = engine.now
+        engine.advance(since + rng.choice((1, 30_000, 1_800_000, 40_000_000)))
+        after = by_clock(engine)
+        for name, record in after.items():
+            if record["state"] == "running":
+                spent = timedelta(seconds=record["elapsed_s"] - before[name]["elapsed_s"])
+                assert spent == hours(policy, record["calendar"]).elapsed(histories.at(since), histories.at(engine.now))
+        before = after
+
+
+Key = tuple[str, str, int]
+
+
+def key(record: Json) -> Key:
+    """Which clock instance a record is of."""
+    return record["case_id"], record["clock"], record["seq"]
+
+
+def by_clock(engine: Engine) -> dict[Key, Json]:
+    """The engine's outcome records by clock instance."""
+    return {key(record): record for record in view(engine)["outcomes"]}
 
 
 def ticks(rng: random.Random, events: list[Json]) -> list[int]:

@@ -11,7 +11,7 @@ from schemas.times import to_ms
 from tests.oracles import histories
 from tests.oracles.contract import Json, parse
 from tests.property.cluster import LATENESS, PARTITIONS, Cluster
-from tests.property.driving import assert_same, book, decoded, expected, raw, times
+from tests.property.driving import assert_same, decoded, expected, policy_file, raw, times
 from tests.property.outputs import without_elapsed
 
 NO_SUCH = b'{"event_id":"y","type":"no.such","occurred_at":"2026-03-01T00:00:00Z","case_id":"c0"}'
@@ -30,7 +30,7 @@ def test_whatever_happens_to_workers_readers_see_the_truth(rng: random.Random) -
     policy, events = histories.policy(rng), histories.history(rng, most=10, cases=4)
     now = to_ms(histories.final(rng, events))
     coming = histories.arrivals(rng, events)
-    cluster = Cluster(book(policy), times(events)[0] + LATENESS)
+    cluster = Cluster(policy_file(policy), times(events)[0] + LATENESS)
     waiting, garbage = list(coming), set[bytes]()
     while waiting or cluster.behind:
         if waiting:

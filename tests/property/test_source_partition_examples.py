@@ -16,7 +16,7 @@ from streams.transport import Chunk, Record
 from tests.oracles import histories
 from tests.oracles.contract import Json
 from tests.property.cluster import LATENESS, PARTITIONS, Cluster, numbered
-from tests.property.driving import book, raw
+from tests.property.driving import policy_file, raw
 
 
 def one(value: bytes, offset: int = 0, end: int = 9) -> Chunk:
@@ -26,7 +26,7 @@ def one(value: bytes, offset: int = 0, end: int = 9) -> Chunk:
 
 def partition(now: int | None = None, rows: dict[str, bytes] | None = None) -> SourcePartition:
     """The first of three partitions, taken over at `now`, with one promise for everyone."""
-    return SourcePartition(0, PARTITIONS, book(ONE_MINUTE), Retention(1000), (rows or {}).get, now or NOW)
+    return SourcePartition(0, PARTITIONS, policy_file(ONE_MINUTE), Retention(1000), (rows or {}).get, now or NOW)
 
 
 NOW = to_ms(histories.BASE)
@@ -134,7 +134,7 @@ def test_a_tenth_of_garbage_is_borne() -> None:
 
 
 def test_a_breach_told_just_before_a_crash_is_taken_back_by_a_stop_that_came_late() -> None:
-    cluster = Cluster(book(ONE_MINUTE), NOW)
+    cluster = Cluster(policy_file(ONE_MINUTE), NOW)
     case_id, minute_later = at_home(), NOW + 61_000
     cluster.logs[0].append(opened(case_id))
     cluster.wall = NOW + 20_000
@@ -153,7 +153,7 @@ def test_a_breach_told_just_before_a_crash_is_taken_back_by_a_stop_that_came_lat
 
 
 def test_a_minute_still_known_is_not_told_twice_when_older_ones_are_forgotten() -> None:
-    cluster = Cluster(book(ONE_MINUTE), NOW)
+    cluster = Cluster(policy_file(ONE_MINUTE), NOW)
     for number, minutes in enumerate((0, 15, 36, 36)):
         cluster.wall = NOW + minutes * 60_000
         cluster.logs[0].append(opened(at_home(number), cluster.wall))
@@ -168,8 +168,9 @@ def test_versions_rise_across_owners() -> None:
     versions = []
     for _ in range(3):
         owner = partition(rows=table)
-        key, value = owner.checkpoint(NOW, 0).manifest_row()
-        assert value is not None
-        table[key] = value
+        checkpoint = owner.checkpoint(NOW, 0)
+        for key, value in (*checkpoint.policies(), checkpoint.manifest_row()):
+            assert value is not None
+            table[key] = value
         versions += [msgspec.json.decode(owner.watermark().value)["version"] for _ in range(2)]
     assert versions == sorted(set(versions))
