@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from schemas import times
 from services.api.answers import json_answer
 from services.api.case_queries import clocks_of, events_of, urgent
+from services.api.case_story import story_of
 from services.api.context import ContextDependency
 from services.api.database import Row
 from services.api.history import known_at
@@ -54,6 +55,39 @@ class ClockRecord(BaseModel):
     )
 
 
+class Held(BaseModel):
+    """A stretch of a clock's time and who had the case in it."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    begin: str = Field(alias="from")
+    to: str
+    holder: str = Field(description="queue, bot, agent:ID, team:NAME, customer, third_party or closed (hours).")
+    s: float
+
+
+class CaseClock(ClockRecord):
+    """A clock of the case with its waterfall: every second between its start and its stop (or now) has one holder."""
+
+    waterfall: list[Held]
+
+
+class TimelineStep(BaseModel):
+    """What happened to one clock: started, restarted, paused, resumed, retargeted, warned, breached, met, late (stopped
+    after its breach), cancelled or withdrawn."""
+
+    at: str
+    clock: str
+    seq: int
+    what: str
+    reason: str | None = Field(description="Which policy, which pause, which share of the target.")
+    event_id: str | None = Field(description="The event that did it; null where time passed or the policy changed.")
+    type: str | None
+    target_s: float
+    elapsed_s: float
+    due_at: str | None
+
+
 class AtRiskRow(ClockRecord):
     """A clock that is about to run out."""
 
@@ -84,7 +118,8 @@ class CaseAnswer(BaseModel):
 
     case_id: str
     as_of: str
-    clocks: list[ClockRecord]
+    clocks: list[CaseClock]
+    timeline: list[TimelineStep]
     events: list[CaseEvent]
 
 
@@ -104,7 +139,9 @@ async def get_case(
     asked: Annotated[AsOfParameters, Query()],
     context: ContextDependency,
 ) -> Response:
-    """The clocks and the events of one case. Its id may hold any character, percent-encoded where URLs demand it.
+    """The clocks of one case, what happened to them and why, who had it meanwhile, and its events.
+
+    Its id may hold any character, percent-encoded where URLs demand it.
 
     With `as_of`: its clocks as told up to then, and the events received up to then.
     """
@@ -116,11 +153,16 @@ async def get_case(
     if not clocks and not events:
         then = "" if known.as_of_ms is None else f" known at {times.text(known.as_of_ms)}"
         raise Problem(HTTPStatus.NOT_FOUND, f"there is no case {case_id!r}{then}")
+    moment = known.moment(now)
+    story = await story_of(context, case_id, events, moment)
+    for clock in clocks:
+        clock["waterfall"] = story.waterfalls.get((clock["clock"], clock["seq"]), [])
     return json_answer(
         {
             "case_id": case_id,
-            "as_of": times.text(known.moment(now)),
+            "as_of": times.text(moment),
             "clocks": clocks,
+            "timeline": story.timeline,
             "events": [_as_pushed(event) for event in events],
         }
     )

@@ -11,14 +11,11 @@ from dataclasses import dataclass, field
 from schemas.policy import STANDARD_CLOCKS as STANDARD
 from schemas.policy import BusinessDays, Clock, Match, MetricSettings, MilestoneTrigger, Policy, PolicyFile, Trigger
 from schemas.rollup import DIMENSIONS
-from streams.engine.calendar import AlwaysOpen, Calendar, make_calendar
+from streams.engine.calendar import NEVER, AlwaysOpen, Calendar, make_calendar
 from streams.engine.facts import KIND, PAUSE_BIT, Dims
 
 CALLBACK_MS = 86_400_000
 """When a call-back promised without a time is due, where the policy does not say (service time standard: 24 h)."""
-
-NEVER = 1 << 62
-"""Later than any instant."""
 
 Key = tuple[int, str | None]
 """What starts or stops a custom clock: the kind of an event, and the name where that is a milestone."""

@@ -2,6 +2,7 @@
 
 import { el, pageData, setText } from "./dom.js";
 import { countdown, duration, moment } from "./format.js";
+import { effects, waterfall } from "./story.js";
 import { installLanguageButton, nameOf, onLanguage, text } from "./texts.js";
 
 const REFRESH_MS = 2000;
@@ -42,7 +43,14 @@ function draw() {
   if (found === null) return;
   drawChips();
   drawClocks();
+  drawWaterfall();
   drawEvents();
+}
+
+function drawWaterfall() {
+  const shown = found.clocks.some((clock) => clock.waterfall.length);
+  byId("waterfall-card").hidden = !shown;
+  if (shown) byId("waterfall").replaceChildren(...waterfall(found.clocks));
 }
 
 function drawChips() {
@@ -73,14 +81,32 @@ function stateText(clock) {
 }
 
 function drawEvents() {
-  byId("events").replaceChildren(...found.events.map((event) => {
-    const kind = KINDS.find(([pattern]) => pattern.test(event.type))?.[1];
-    const facts = { ...event.data, ...Object.fromEntries(Object.entries(event).filter(([name]) => !TOLD.has(name))) };
-    for (const name of ["team", "agent_id"]) if (event[name]) facts[text(name)] = event[name];
-    const more = Object.entries(facts).map(([name, value]) => el("span", {}, `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`));
-    return el("li", { class: kind }, el("time", { datetime: event.occurred_at }, moment(event.occurred_at)),
-      el("div", {}, el("p", { class: "what" }, nameOf("type", event.type)), el("p", { class: "more" }, ...more)));
-  }));
+  const steps = grouped(found.timeline, (step) => step.event_id ?? `at ${step.at}`);
+  const items = found.events.map((event) => [event.occurred_at, eventItem(event, steps.get(event.event_id) ?? [])]);
+  for (const [key, passed] of steps) if (key.startsWith("at ") && passed[0].event_id === null) items.push([passed[0].at, timeItem(passed)]);
+  const at = ([instant]) => Date.parse(instant);
+  byId("events").replaceChildren(...items.sort((a, b) => at(a) - at(b)).map(([, item]) => item));
+}
+
+function grouped(values, keyOf) {
+  const groups = new Map();
+  for (const value of values) groups.set(keyOf(value), [...(groups.get(keyOf(value)) ?? []), value]);
+  return groups;
+}
+
+function timeItem(steps) {
+  const alarm = steps.some((step) => step.what === "breached") ? "alarm" : null;
+  return el("li", { class: alarm }, el("time", { datetime: steps[0].at }, moment(steps[0].at)),
+    el("div", {}, el("p", { class: "what muted" }, text("time_passed")), effects(steps)));
+}
+
+function eventItem(event, steps) {
+  const kind = KINDS.find(([pattern]) => pattern.test(event.type))?.[1];
+  const facts = { ...event.data, ...Object.fromEntries(Object.entries(event).filter(([name]) => !TOLD.has(name))) };
+  for (const name of ["team", "agent_id"]) if (event[name]) facts[text(name)] = event[name];
+  const more = Object.entries(facts).map(([name, value]) => el("span", {}, `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`));
+  return el("li", { class: kind }, el("time", { datetime: event.occurred_at }, moment(event.occurred_at)),
+    el("div", {}, el("p", { class: "what" }, nameOf("type", event.type)), el("p", { class: "more" }, ...more), steps.length ? effects(steps) : null));
 }
 
 installLanguageButton();

@@ -18,6 +18,11 @@ const TEXTS = {
     stopped: "Stopped", policy: "Policy", not_found: "There is no such case.", agent_id: "Agent", customer_tier: "Tier",
     category: "Category", queue: "Queue", customer_id: "Customer", left_short: "{n} left", late_short: "{n} late",
     of_ended: "{n} ended, {r} running", source: "Source", no_data: "no data",
+    waterfall: "Who had it", step_started: "starts", step_restarted: "starts anew", step_paused: "paused", step_resumed: "goes on",
+    step_retargeted: "has a new target", step_warned: "warns", step_breached: "breached", step_met: "met", step_late: "done, too late",
+    step_cancelled: "cancelled", step_withdrawn: "withdrawn", time_passed: "Time passed", held_queue: "Queue", held_bot: "Bot",
+    held_agent: "Agent", held_team: "Team", held_customer: "Customer", held_third_party: "Third party", held_closed: "Closed hours",
+    pause_customer: "customer", pause_third_party: "third party", pause_internal: "internal",
     policy_refused: "The new policy is refused, the one before stays in force: {d}",
   },
   zh: {
@@ -37,6 +42,11 @@ const TEXTS = {
     stopped: "结束", policy: "策略", not_found: "没有这个工单。", agent_id: "坐席", customer_tier: "客户等级",
     category: "类别", queue: "队列", customer_id: "客户", left_short: "剩 {n}", late_short: "超 {n}",
     of_ended: "结束 {n}，计时中 {r}", source: "来源", no_data: "暂无数据",
+    waterfall: "时间归属", step_started: "开始计时", step_restarted: "重新计时", step_paused: "暂停", step_resumed: "恢复计时",
+    step_retargeted: "目标变更", step_warned: "预警", step_breached: "超时", step_met: "达标", step_late: "超时后完成",
+    step_cancelled: "取消", step_withdrawn: "撤回", time_passed: "时间到", held_queue: "排队", held_bot: "机器人",
+    held_agent: "坐席", held_team: "团队", held_customer: "客户", held_third_party: "第三方", held_closed: "非服务时间",
+    pause_customer: "等客户", pause_third_party: "等第三方", pause_internal: "内部处理",
     policy_refused: "新策略被拒绝，仍按原策略执行：{d}",
   },
 };
@@ -48,6 +58,8 @@ const NAMES = {
     complaint_ack: ["Complaint ack.", "投诉确认"], complaint_feedback: ["Complaint feedback", "投诉反馈"],
     callback: ["Call-back", "承诺回电"], update: ["Progress update", "进展通报"],
     bot_response: ["Bot response", "机器人应答"], diagnosis: ["Diagnosis", "初步诊断"],
+    temporary_solution: ["Temporary solution", "临时方案"], complaint_solution: ["Complaint solution", "投诉解决"],
+    escalation_answer: ["Escalation answered", "升级答复"],
   },
   channel: {
     phone: ["Phone", "电话"], chat: ["Chat", "在线聊天"], app: ["App", "App"], web: ["Web", "网站"],
