@@ -88,12 +88,13 @@ class Clocks:
         warns = clock.spec.warns
         if warns and (clock.state == BREACHED or elapsed >= round(warns[0] * clock.target)):
             clock.warned, clock.share = self.warning(clock, t)
+        alarm = clock.alarm
         clock.done, clock.since, clock.stopped, clock.alarm = elapsed, -1, t, NEVER
         clock.dims = case.dims
         self._mark(clock)
         case.live.remove(clock)
         case.ended.append(clock)
-        if clock.due <= case.next_alarm:
+        if alarm <= case.next_alarm or not case.live:
             self.set_timer(case)
 
     def stop_named(self, case: Case, name: str, t: int) -> None:

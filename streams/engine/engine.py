@@ -280,7 +280,7 @@ class Engine:
         state = clock.state
         due = None if clock.due < 0 or clock.due == NEVER or state == PAUSED else text(clock.due)
         spec, ended = clock.spec, clock.stopped >= 0
-        warned, share = (clock.warned, clock.share) if ended else self.rules.clocks.warning(clock, self.now)
+        warned, share = (clock.warned, clock.share) if ended else self.rules.clocks.warning(clock, max(self.now, case.last_t))
         held = waterfall.held(case.facts.values(), spec.calendar, clock.started, clock.stopped) if ended else {}
         return (
             case.id,
@@ -309,6 +309,8 @@ class Engine:
         for id_ in chilled.ids:
             del self.cold[id_]
         self.load(bucket, self.thaw(bucket, chilled.slot))
+        for case in self.buckets[bucket]:
+            case.timer = NEVER  # none is set for them
         self._finished.extend((case.touched, case.id) for case in self.buckets[bucket])
         return self.cases[case_id]
 
