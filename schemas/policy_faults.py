@@ -1,11 +1,10 @@
 """What validation finds wrong with a policy file, in sentences of ours and each at its line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from schemas.policy_source import Fault, Place, PolicySource, did_you_mean
 
@@ -34,7 +33,7 @@ def faults_of(error: ValidationError, source: PolicySource, model: type[BaseMode
         yield source.fault(place, _reason(found, place, model))
 
 
-def _place(found: ErrorDetails, content: Any) -> tuple[Place, Any, bool]:
+def _place(found: Mapping[str, Any], content: Any) -> tuple[Place, Any, bool]:
     """Where the error is and what stands there; and whether pydantic's place named more than keys and positions, as it
     does for the members of a union."""
     place: Place = ()
@@ -51,7 +50,7 @@ def _place(found: ErrorDetails, content: Any) -> tuple[Place, Any, bool]:
     return place, content, len(place) < len(loc)
 
 
-def _reason(found: ErrorDetails, place: Place, model: type[BaseModel]) -> str:
+def _reason(found: Mapping[str, Any], place: Place, model: type[BaseModel]) -> str:
     kind, given = found["type"], found["input"]
     if kind == "extra_forbidden":
         known = _keys(model, place[:-1])

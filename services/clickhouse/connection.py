@@ -3,12 +3,14 @@
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
 from services.clickhouse.config import READER_ROLE
-from services.clickhouse.errors import BAD_ARGUMENTS, QueryError, from_engine
-from services.clickhouse.sql import quote, quote_name
+from services.clickhouse.errors import BAD_ARGUMENTS, NOT_ENOUGH_SPACE, QueryError, from_engine
+from services.clickhouse.sql import quote, quote_name, reading_from
 
 _SETTING_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
@@ -110,43 +112,33 @@ class EngineConnection:
         except RuntimeError as error:
             raise from_engine(str(error)) from None
 
-    def insert(self, statement: bytes, input_format: str, chunks: list[bytes]) -> Result:
+    def insert(self, statement: bytes, input_format: str, chunks: list[bytes], directory: Path) -> Result:
         """Insert data in `input_format`; `statement` ends before its FORMAT clause.
 
-        All rows are on their way to disk when this returns; where it raises, blocks before the bad one may be in.
+        All rows are on their way to disk when this returns; where it raises, blocks before the bad one may be in. The
+        data go through a file in `directory`: chDB's streaming insert says nothing of rows that it read but could not
+        write (a constraint, a partition key, a view that fails).
         """
-        started = time.perf_counter_ns()
-        handle = None
         try:
-            handle = self._raw.send_insert(statement, input_format)
-            for chunk in chunks:
-                self._raw.insert_append(handle, chunk)
-            raw = self._raw.insert_done(handle)
-        except RuntimeError as error:
-            if handle is not None:
-                self._cancel(handle)
-            raise from_engine(str(error)) from None
-        return Result(
+            with NamedTemporaryFile(dir=directory, suffix=".data") as file:
+                file.writelines(chunks)
+                file.flush()
+                done = self.query(reading_from(statement, file.name, input_format), "Null", {})
+        except OSError as error:
+            raise QueryError(NOT_ENOUGH_SPACE, f"Cannot keep the data of the insert: {error.strerror}") from None
+        return replace(
+            done,
             data=b"",
-            read_rows=raw.rows_written(),
-            read_bytes=raw.bytes_written(),
-            result_rows=raw.rows_written(),
-            written_rows=raw.rows_written(),
-            written_bytes=raw.bytes_written(),
-            elapsed_ns=time.perf_counter_ns() - started,
+            owner=None,
+            read_rows=done.written_rows,
+            read_bytes=done.written_bytes,
+            result_rows=done.written_rows,
         )
 
     def classify(self, statement: bytes) -> tuple[str, int]:
         """The engine's own word on a statement: its class (READ_ONLY, MUTATING, ..., UNKNOWN) and how many it holds."""
         verdict = self._raw.classify_query(statement)
         return verdict["query_class"].name, verdict["statement_count"]
-
-    def _cancel(self, handle: object) -> None:
-        try:
-            self._raw.insert_cancel(handle)
-        except RuntimeError:
-            # The engine has already ended it: that is what failed.
-            return
 
     def _remember(self, names: Iterable[str]) -> None:
         wanted = ", ".join(quote(name) for name in names)

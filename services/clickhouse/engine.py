@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from schemas.errors import InputError, WorkFailed
@@ -44,6 +45,10 @@ class Engine:
             raise InputError(f"{path}: a ClickHouse data directory cannot have a question mark in its name")
         self._path = str(path.resolve())
         self._connect = _load()
+        self._incoming = path.resolve() / "incoming"
+        if self._incoming.exists():
+            rmtree(self._incoming)  # of a process that was killed
+        self._incoming.mkdir(parents=True)
         self._limits = limits
         config = write_engine_config(path.resolve() / "config", limits)
         self._idle: dict[bool, list[EngineConnection]] = {True: [], False: []}
@@ -121,7 +126,7 @@ class Engine:
         with self._turn(self._writes):
             if params:
                 connection.set_params(params)
-            return connection.insert(statement, input_format, chunks)
+            return connection.insert(statement, input_format, chunks, self._incoming)
 
     def cancel(self, reading: Reading) -> None:
         """End a reading statement, or keep it from starting. Does not wait for it."""

@@ -23,6 +23,7 @@ AUTHENTICATION_FAILED: Final = 516
 UNKNOWN_EXCEPTION: Final = 1002
 ABORTED: Final = 236
 QUERY_WAS_CANCELLED: Final = 394
+NOT_ENOUGH_SPACE: Final = 243
 
 _NAMES: Final = {
     SYNTAX_ERROR: "SYNTAX_ERROR",
@@ -42,6 +43,7 @@ _NAMES: Final = {
     UNKNOWN_EXCEPTION: "UNKNOWN_EXCEPTION",
     ABORTED: "ABORTED",
     QUERY_WAS_CANCELLED: "QUERY_WAS_CANCELLED",
+    NOT_ENOUGH_SPACE: "NOT_ENOUGH_SPACE",
 }
 
 # As the server maps them (src/Server/HTTP/exceptionCodeToHTTPStatus.cpp); every other code is a 500.

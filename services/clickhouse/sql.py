@@ -75,6 +75,20 @@ def read_insert(text: bytes) -> Insert | None:
     return None
 
 
+def reading_from(statement: bytes, path: str, input_format: str) -> bytes:
+    """The INSERT of `read_insert`, its data in a file: FROM INFILE stands before SETTINGS."""
+    depth, at, previous = 0, len(statement), b""
+    for token in _significant(statement):
+        word = token.group().upper()
+        depth += (word in _OPENING) - (word in _CLOSING)
+        if word == b"SETTINGS" and depth == 0 and previous not in _BEFORE_A_NAME:
+            at = token.start()
+            break
+        previous = word
+    source = f" FROM INFILE {quote(path)} COMPRESSION 'none' ".encode()
+    return statement[:at] + source + statement[at:] + f" FORMAT {input_format}".encode()
+
+
 def _significant(text: bytes) -> Iterator[re.Match[bytes]]:
     return (token for token in _TOKEN.finditer(text) if token.lastgroup != "skip")
 

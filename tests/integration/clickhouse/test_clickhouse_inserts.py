@@ -126,3 +126,31 @@ def test_an_insert_retried_with_the_same_token_counts_once(client: Client) -> No
 def test_an_insert_without_rows(client: Client, table: str) -> None:
     client.raw_insert(table, insert_block=b"", fmt="JSONEachRow")
     assert client.command(f"SELECT count() FROM {table}") == 0
+
+
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "CREATE TABLE r (a Int64, CONSTRAINT small CHECK a < 5) ENGINE = MergeTree ORDER BY a",
+        "CREATE TABLE r (a Int64) ENGINE = MergeTree PARTITION BY intDiv(1, a - 9) ORDER BY a",
+        "CREATE TABLE r (a Int64, b Int64 MATERIALIZED intDiv(1, a - 9)) ENGINE = MergeTree ORDER BY a",
+    ],
+)
+def test_rows_that_were_read_but_cannot_be_written_are_refused(client: Client, ddl: str) -> None:
+    client.command(ddl)
+    with pytest.raises(DatabaseError):
+        client.raw_insert("r", insert_block=b'{"a":1}\n{"a":9}\n', fmt="JSONEachRow")
+    assert client.command("SELECT count() FROM r") == 0
+
+
+def test_a_view_that_fails_fails_the_insert(client: Client, table: str) -> None:
+    client.command("CREATE TABLE seen (a Int64) ENGINE = MergeTree ORDER BY a")
+    client.command(f"CREATE MATERIALIZED VIEW v TO seen AS SELECT intDiv(1, a - 9) AS a FROM {table}")
+    with pytest.raises(DatabaseError):
+        client.raw_insert(table, insert_block=b'{"a":9,"s":"x"}\n', fmt="JSONEachRow")
+
+
+def test_an_insert_may_bring_its_settings(client: Client, table: str) -> None:
+    statement = f"INSERT INTO {table} (a, s) SETTINGS input_format_skip_unknown_fields = 1 FORMAT JSONEachRow"
+    client.command(f'{statement} {{"a":1,"s":"x","other":2}}')
+    assert client.query(f"SELECT a, s FROM {table}").result_rows == [(1, "x")]

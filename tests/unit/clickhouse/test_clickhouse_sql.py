@@ -7,6 +7,7 @@ from services.clickhouse.sql import (
     first_word,
     output_format,
     read_insert,
+    reading_from,
     without_format,
     words_outside_strings,
 )
@@ -91,3 +92,18 @@ def test_words_outside_strings_cannot_be_hidden() -> None:
     assert "file" in words_outside_strings("SELECT `'`, file('x') AS `'`")
     assert "file" in words_outside_strings("SELECT \"'\", `file`('x')")
     assert "file" in words_outside_strings("SELECT 'it\\'s', file('y''z')")
+
+
+@pytest.mark.parametrize(
+    ("head", "whole"),
+    [
+        (b"INSERT INTO t", b"INSERT INTO t FROM INFILE '/x' COMPRESSION 'none'  FORMAT CSV"),
+        (
+            b"INSERT INTO t (settings) SETTINGS a = 'settings'",
+            b"INSERT INTO t (settings)  FROM INFILE '/x' COMPRESSION 'none' SETTINGS a = 'settings' FORMAT CSV",
+        ),
+        (b"INSERT INTO settings", b"INSERT INTO settings FROM INFILE '/x' COMPRESSION 'none'  FORMAT CSV"),
+    ],
+)
+def test_the_data_of_an_insert_may_stand_in_a_file(head: bytes, whole: bytes) -> None:
+    assert reading_from(head, "/x", "CSV") == whole
