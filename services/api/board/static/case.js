@@ -95,8 +95,8 @@ function grouped(values, keyOf) {
 }
 
 function timeItem(steps) {
-  const alarm = steps.some((step) => step.what === "breached") ? "alarm" : null;
-  return el("li", { class: alarm }, el("time", { datetime: steps[0].at }, moment(steps[0].at)),
+  const alarm = steps.some((step) => step.what === "breached") ? " alarm" : "";
+  return el("li", { class: `passed${alarm}` }, el("time", { datetime: steps[0].at }, moment(steps[0].at)),
     el("div", {}, el("p", { class: "what muted" }, text("time_passed")), effects(steps)));
 }
 
