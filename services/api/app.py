@@ -19,6 +19,7 @@ from services.api.database import Database
 from services.api.docs import install_docs
 from services.api.policy_in_force import PolicyInForce
 from services.api.readiness import Check, readiness_router
+from services.api.what_if import what_if_router
 from services.web import auth, problems
 from services.web import metrics as web_metrics
 
@@ -69,7 +70,7 @@ def create_app(
     web_metrics.install(app)
     with_key = [Depends(auth.require_key(settings.api_key, sessions.permits))]
     resources = (sla, restatements, waterfall, metrics, cases, policy)
-    for router in (*(resource.router for resource in resources), stream_router(hub)):
+    for router in (*(resource.router for resource in resources), what_if_router(settings), stream_router(hub)):
         app.include_router(router, dependencies=with_key)
     app.include_router(readiness_router(extra_checks))
     for router in extra_routers:
