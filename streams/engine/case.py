@@ -2,8 +2,9 @@
 
 import msgspec
 
+from streams.engine.calendar import NEVER
 from streams.engine.facts import Dims, Fact
-from streams.engine.policies import NEVER, ClockSpec
+from streams.engine.policies import ClockSpec
 
 RUNNING, PAUSED, MET, BREACHED, CANCELLED = range(5)
 STATE_NAMES = ("running", "paused", "met", "breached", "cancelled")

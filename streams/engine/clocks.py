@@ -4,8 +4,9 @@ Elapsed is the open time of the clock's calendar in the stretches it ran. A cloc
 elapsed reaches the target, and breached when stream time passes that instant, dated there whenever it is noticed.
 """
 
+from streams.engine.calendar import NEVER
 from streams.engine.case import BREACHED, CANCELLED, MET, PAUSED, RUNNING, Case, Clock
-from streams.engine.policies import NEVER, ClockSpec, PolicyBook
+from streams.engine.policies import ClockSpec, PolicyBook
 from streams.engine.slices import ClockKeys, Slices, clock_keys
 
 

@@ -18,9 +18,10 @@ from schemas.outcome import Outcome, VersionedOutcome
 from schemas.policy import PolicyFile
 from schemas.times import text
 from streams.engine import waterfall
+from streams.engine.calendar import NEVER
 from streams.engine.case import BREACHED, OPEN, PAGE, PAUSED, STATE_NAMES, Case, Clock
 from streams.engine.facts import Dims, DimsTable, DimValues, Fact, FactMaker
-from streams.engine.policies import NEVER, ClockSpec, PolicyBook
+from streams.engine.policies import ClockSpec, PolicyBook
 from streams.engine.rules import Rules
 from streams.engine.slices import Slices
 
@@ -280,7 +281,9 @@ class Engine:
         state = clock.state
         due = None if clock.due < 0 or clock.due == NEVER or state == PAUSED else text(clock.due)
         spec, ended = clock.spec, clock.stopped >= 0
-        warned, share = (clock.warned, clock.share) if ended else self.rules.clocks.warning(clock, max(self.now, case.last_t))
+        # An event ahead of stream time has taken the clock's alarms up to it.
+        reached = max(self.now, case.last_t)
+        warned, share = (clock.warned, clock.share) if ended else self.rules.clocks.warning(clock, reached)
         held = waterfall.held(case.facts.values(), spec.calendar, clock.started, clock.stopped) if ended else {}
         return (
             case.id,

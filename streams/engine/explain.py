@@ -7,9 +7,10 @@ after it is a step.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from streams.engine.calendar import NEVER
 from streams.engine.case import BREACHED, CANCELLED, MET, PAUSED, RUNNING, Case, Clock
 from streams.engine.facts import PAUSE_BIT, DimsTable, Fact
-from streams.engine.policies import NEVER, PolicyBook
+from streams.engine.policies import PolicyBook
 from streams.engine.rules import Rules
 from streams.engine.slices import Slices
 from streams.engine.waterfall import Span, spans
