@@ -6,7 +6,7 @@ is judged by what was promised then, however late it is read.
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from schemas.policy import STANDARD_CLOCKS as STANDARD
 from schemas.policy import BusinessDays, Clock, Match, MetricSettings, MilestoneTrigger, Policy, PolicyFile, Trigger
@@ -63,13 +63,49 @@ class CompiledPolicy:
     starts: dict[Key, list[ClockSpec]]
 
 
-@dataclass(frozen=True, slots=True)
 class CompiledFile:
-    """A policy file ready for use; `known` remembers answers, of no complaint and of complaints."""
+    """A policy file ready for use.
 
-    rules: list[tuple[Match | None, CompiledPolicy]]
-    metrics: MetricSettings
-    known: tuple[dict[Dims, CompiledPolicy], dict[Dims, CompiledPolicy]] = field(default_factory=lambda: ({}, {}))
+    It remembers its answers, by dimension tuple and by the dimensions that its rules look at alone: agents, whom few
+    rules name, make thousands of tuples.
+    """
+
+    def __init__(self, rules: list[tuple[Match | None, CompiledPolicy]], metrics: MetricSettings) -> None:
+        self.metrics = metrics
+        self._rules = rules
+        self._looks_at = [
+            place
+            for place, name in enumerate(DIMENSIONS)
+            if any(match is not None and getattr(match, name) is not None for match, _ in rules)
+        ]
+        self._known: tuple[dict[Dims, CompiledPolicy], dict[Dims, CompiledPolicy]] = ({}, {})
+        self._alike: dict[tuple[str | bool | None, ...], CompiledPolicy] = {}
+
+    def match(self, dims: Dims, complaint: bool) -> CompiledPolicy:
+        """The first policy whose match holds."""
+        known = self._known[complaint]
+        found = known.get(dims)
+        if found is None:
+            if len(known) > 200_000:
+                known.clear()
+            found = known[dims] = self._look_up(dims, complaint)
+        return found
+
+    def forget(self) -> None:
+        """Drops what it remembers of dimension tuples."""
+        for known in self._known:
+            known.clear()
+
+    def _look_up(self, dims: Dims, complaint: bool) -> CompiledPolicy:
+        values = dims.values
+        key = (complaint, *[values[place] for place in self._looks_at])
+        found = self._alike.get(key)
+        if found is None:
+            if len(self._alike) > 200_000:
+                self._alike.clear()
+            found = next(policy for match, policy in self._rules if _holds(match, dims, complaint))
+            self._alike[key] = found
+        return found
 
 
 class PolicyBook:
@@ -99,15 +135,7 @@ class PolicyBook:
 
     def match(self, dims: Dims, complaint: bool, t: int) -> CompiledPolicy:
         """The first policy, of the file in force at t, whose match holds for these dimensions."""
-        file = self._at(t)
-        known = file.known[complaint]
-        found = known.get(dims)
-        if found is None:
-            if len(known) > 200_000:
-                known.clear()
-            found = next(policy for match, policy in file.rules if _holds(match, dims, complaint))
-            known[dims] = found
-        return found
+        return self._at(t).match(dims, complaint)
 
     def metrics(self, t: int) -> MetricSettings:
         """The limits that metrics read at t."""
@@ -116,8 +144,7 @@ class PolicyBook:
     def forget(self) -> None:
         """Drops remembered answers, and with them the dimension tuples they hold on to."""
         for file in self._files:
-            for known in file.known:
-                known.clear()
+            file.forget()
 
     def _at(self, t: int) -> CompiledFile:
         return self._files[bisect_right(self.since, t)] if self.since else self._files[0]

@@ -4,7 +4,6 @@ from functools import lru_cache
 
 from schemas.event import EVENT_TYPES
 from schemas.policy import Policy, PolicyFile
-from schemas.rollup import DIMENSIONS
 from streams.engine.facts import KIND, Dims
 from streams.engine.policies import CompiledPolicy, PolicyBook
 
@@ -26,7 +25,7 @@ class Pair:
 
     def __init__(self, base: PolicyFile, new: PolicyFile) -> None:
         base, new = without_warnings(base), without_warnings(new)
-        self.new = _Book(new)
+        self.new = PolicyBook(new)
         self.base = _Compared(base, self.new, new)
         # An event that only one of them heeds must lead both to ask.
         self.base.triggers |= self.new.triggers
@@ -37,47 +36,7 @@ class Pair:
         self.repeatable = [kind in IDEMPOTENT - self.base.triggers for kind in range(len(EVENT_TYPES))]
 
 
-class _Book(PolicyBook):
-    """A book of one file that remembers answers by the dimensions its rules look at: agents, whom few rules name, make
-    thousands of dimension tuples."""
-
-    def __init__(self, file: PolicyFile) -> None:
-        super().__init__(file)
-        matches = [policy.match for policy in file.policies if policy.match is not None]
-        self._looks_at = [
-            place for place, name in enumerate(DIMENSIONS) if any(getattr(match, name) is not None for match in matches)
-        ]
-        self._found: dict[tuple[str | bool | None, ...], CompiledPolicy] = {}
-        self._known: tuple[dict[Dims, CompiledPolicy], ...] = ({}, {})
-
-    def match(self, dims: Dims, complaint: bool, t: int) -> CompiledPolicy:
-        """As of any book."""
-        known = self._known[complaint]
-        found = known.get(dims)
-        if found is None:
-            if len(known) > 200_000:
-                known.clear()
-            found = known[dims] = self._look_up(dims, complaint, t)
-        return found
-
-    def forget(self) -> None:
-        """Drops remembered answers."""
-        super().forget()
-        for known in self._known:
-            known.clear()
-
-    def _look_up(self, dims: Dims, complaint: bool, t: int) -> CompiledPolicy:
-        values = dims.values
-        key = (complaint, *[values[place] for place in self._looks_at])
-        found = self._found.get(key)
-        if found is None:
-            if len(self._found) > 200_000:
-                self._found.clear()
-            found = self._found[key] = super().match(dims, complaint, t)
-        return found
-
-
-class _Compared(_Book):
+class _Compared(PolicyBook):
     """A book that asks another one too.
 
     How a case's clocks run depends on the policy through `match` alone. So where both books give the same answers to
@@ -98,7 +57,7 @@ class _Compared(_Book):
         if known is None:
             if len(answers) > 200_000:
                 answers.clear()
-            found = self._look_up(dims, complaint, t)
+            found = super().match(dims, complaint, t)
             same = self._is_same(found.name, self._other.match(dims, complaint, t).name)
             known = answers[dims] = found, same
         if not known[1]:
