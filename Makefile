@@ -31,8 +31,9 @@ setup: $(STAMP) ## Build .venv with locked dependencies; the command is then .ve
 up: setup ## Run the product with live sample traffic on http://127.0.0.1:8080; Ctrl-C stops it
 	@exec $(BIN)/contactpulse up --port $(PORT) --data-dir "$(DATA_DIR)" $(ARGS)
 
+# Two at a time, a file's tests together: many wait for brokers and databases to start, and two cores suffice.
 test: setup ## Run all tests; some of them: make test ARGS="tests/unit -k calendar"
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 bench: setup ## Measure throughput and latency on this machine
 	$(BIN)/python -m bench $(ARGS)
