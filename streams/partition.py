@@ -135,11 +135,7 @@ class SourcePartition:
         """
         sends: list[Send] = []
         self.engine.arrival = wall
-        if self._resume_at:
-            # What an earlier owner judged after its last checkpoint must be judged again, or what it told and late
-            # events have changed since would stand uncorrected: time goes on from where that owner can have been.
-            self.engine.advance(self._resume_at)
-            self._resume_at = 0
+        self._resume()
         for offset, value in chunk.records:
             if offset <= self.position:
                 continue
@@ -149,6 +145,16 @@ class SourcePartition:
             if self.halted is not None:
                 break
         return sends
+
+    def _resume(self) -> None:
+        """Takes a loaded engine to where its earlier owner can have been, before anything else happens to it.
+
+        What that owner judged after its last checkpoint must be judged again, under the policy of then, or what it told
+        and late events have changed since would stand uncorrected.
+        """
+        if self._resume_at:
+            self.engine.advance(self._resume_at)
+            self._resume_at = 0
 
     def _feed_record(self, offset: int, value: bytes, wall: int, sends: list[Send]) -> None:
         if b"\n" not in value:
@@ -216,6 +222,7 @@ class SourcePartition:
         """Puts another policy file in force; False where this one is already."""
         if policy.text == self.engine.book.texts[-1]:
             return False
+        self._resume()
         self.engine.change_policy(policy)
         return True
 
