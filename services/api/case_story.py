@@ -7,6 +7,7 @@ stream time that this partition has reached.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -65,22 +66,27 @@ def _told(files: Sequence[tuple[int, str]], present: PolicyFile | None, events: 
         except EventRejected:
             continue  # the worker has dead-lettered it
     with _FOLDING:
-        book = _book(files, present)
+        book = _book(tuple(files))
+        if book is None and present is not None:
+            book = _book(((0, present.text),))
         if book is None:
             return Story([], {})
         found = explain(facts, book, table, now)
+        book.forget()
     types = {event["event_id"]: event["type"] for event in events}
     return Story([_step(step, types) for step in found.steps], _waterfalls(found))
 
 
-def _book(files: Sequence[tuple[int, str]], present: PolicyFile | None) -> PolicyBook | None:
-    """The policies in force over time; where none was told yet, the one that this process knows."""
+@lru_cache(maxsize=8)
+def _book(files: tuple[tuple[int, str], ...]) -> PolicyBook | None:
+    """The policies in force over time; None where none was told yet, or of another version of the product. Reading one
+    takes longer than a story, and a case's page asks every two seconds."""
     try:
         read = [(since, parse_policy(text, "stored policy")) for since, text in files]
-    except ContactPulseError:  # of another version of the product
-        read = []
+    except ContactPulseError:
+        return None
     if not read:
-        return None if present is None else PolicyBook(present)
+        return None
     book = PolicyBook(read[0][1])
     for since, file in read[1:]:
         book.add(file, since)

@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import Any
 
 from schemas.errors import InputError
+from services.convert.output import listed
 
 COLUMNS = (
     "vru+line", "call_id", "customer_id", "priority", "type", "date", "vru_entry", "vru_exit", "vru_time",
@@ -54,9 +55,9 @@ class Counts:
     skipped: Counter[Skip] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        skipped = ", ".join(f"{n:,} {reason}" for reason, n in self.skipped.most_common())
         return (
-            f"{self.events:,} events of {self.calls:,} calls; {self.rows - self.calls:,} rows skipped: {skipped or '-'}"
+            f"{self.events:,} events of {self.calls:,} calls; "
+            f"{self.rows - self.calls:,} rows skipped: {listed(self.skipped)}"
         )
 
 

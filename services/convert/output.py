@@ -1,6 +1,7 @@
 """Writes converted events."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -29,3 +30,8 @@ def write_events(events: Iterable[dict[str, Any]], out: Path | None) -> None:
         raise WorkFailed(f"{out}: cannot be written: {error.strerror}") from None
     finally:
         draft.unlink(missing_ok=True)
+
+
+def listed(skipped: Counter[Any]) -> str:
+    """The reasons for which rows were skipped and how many each, the most frequent first."""
+    return ", ".join(f"{n:,} {reason}" for reason, n in skipped.most_common()) or "-"

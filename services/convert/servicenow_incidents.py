@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from schemas.errors import InputError
+from services.convert.output import listed
 
 COLUMNS = (
     "number", "incident_state", "reassignment_count", "reopen_count", "sys_mod_count", "caller_id", "opened_at",
@@ -77,10 +78,9 @@ class Counts:
     skipped: Counter[Skip] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        skipped = ", ".join(f"{n:,} {reason}" for reason, n in self.skipped.most_common())
         return (
             f"{self.events:,} events of {self.incidents:,} incidents in {self.rows:,} rows; "
-            f"{self.skipped.total():,} rows skipped: {skipped or '-'}"
+            f"{self.skipped.total():,} rows skipped: {listed(self.skipped)}"
         )
 
 

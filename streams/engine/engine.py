@@ -150,16 +150,14 @@ class Engine:
         at = text(self.arrival)
         for case, clock, cause in self.withdrawn:
             if not any(c.name == clock.name and c.seq == clock.seq for c in case.clocks):
-                told.append(VersionedOutcome(*self._record(case, clock), *_stamp(version, 1, at, cause)))
+                fields = (*self._record(case, clock), version, 1, at, cause)
+                told.append(VersionedOutcome(*fields))
         for case in self.changed.values():
-            for clock in case.ended:
+            for clock in case.clocks:
                 if clock.changed:
                     clock.changed = False
-                    told.append(VersionedOutcome(*self._record(case, clock), *_stamp(version, 0, at, clock.cause)))
-            for clock in case.live:
-                if clock.changed:
-                    clock.changed = False
-                    told.append(VersionedOutcome(*self._record(case, clock), *_stamp(version, 0, at, clock.cause)))
+                    fields = (*self._record(case, clock), version, 0, at, clock.cause)
+                    told.append(VersionedOutcome(*fields))
         self.changed.clear()
         self.withdrawn.clear()
         return told
@@ -392,11 +390,6 @@ class Engine:
             self.rules.advance(fresh, self.now)
         for name in Case.__struct_fields__:
             setattr(case, name, getattr(fresh, name))
-
-
-def _stamp(*fields: Any) -> tuple[Any, ...]:
-    """The fields of a `VersionedOutcome` beyond those of an `Outcome`."""
-    return fields
 
 
 def _order(event_id: str, fact: Fact) -> tuple[int, str, bytes]:

@@ -97,3 +97,10 @@ def outcomes(policy: Json, story: list[Json], now: str) -> list[str]:
         + (f"@{minutes(parse(r['stopped_at']))}" if r["stopped_at"] else "")
         for r in records(policy, story, now)
     ]
+
+
+def assert_told(policy: Json, story: str, now: str, want: str) -> None:
+    """A story's clocks read as wanted, whichever way round its events come."""
+    told = events(story)
+    assert ", ".join(outcomes(policy, told, now)) == want
+    assert ", ".join(outcomes(policy, told[::-1], now)) == want, "the order of arrival does not matter"
