@@ -13,6 +13,7 @@ _TITLES = {
     Topic.DEAD: "What could not be applied",
     Topic.OUTCOMES: "Clock records",
     Topic.ROLLUPS: "One-minute slices",
+    Topic.CUSTOMERS: "Cases of customers",
     Topic.WATERMARKS: "How far each source partition is",
     Topic.POLICIES: "Policies in force",
 }
@@ -33,6 +34,10 @@ _CHANNELS = {
         "partition, generation) the line with the highest version is true; add up partitions and generations. A series "
         "is always in the same partition. Changed slices leave at most every 250 ms."
     ),
+    Topic.CUSTOMERS: (
+        "Each line is what one case tells of itself and its customer; of a case_id the line with the highest version "
+        "is true. A customer's cases are in partition murmur2(customer_id) mod N; cases without one go by case_id."
+    ),
     Topic.WATERMARKS: "One line a second and source partition.",
     Topic.POLICIES: "Which policy file a source partition judges by since which stream time; every owner says it anew.",
 }
@@ -42,6 +47,7 @@ _KEYS = {
     Topic.DEAD: "where it was read: topic-partition-offset, with -line where the record held several",
     Topic.OUTCOMES: "source partition",
     Topic.ROLLUPS: "clock or contact: the kind of the lines",
+    Topic.CUSTOMERS: "source partition",
     Topic.WATERMARKS: "source partition",
     Topic.POLICIES: "source partition",
 }
@@ -56,6 +62,7 @@ _DOOR = {
 _LINES = {
     Topic.OUTCOMES: {"outcome": "outcome.schema.json"},
     Topic.ROLLUPS: {"clock-slice": "clock-slice.schema.json", "contact-slice": "contact-slice.schema.json"},
+    Topic.CUSTOMERS: {"case": "case.schema.json"},
     Topic.WATERMARKS: {"watermark": "watermark.schema.json"},
     Topic.POLICIES: {"policy-in-force": "policy-in-force.schema.json"},
 }

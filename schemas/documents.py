@@ -1,6 +1,7 @@
-"""The contract as documents for other tools: JSON Schemas and an AsyncAPI description, generated and committed.
+"""The contract as documents for other tools: JSON Schemas and an AsyncAPI description, generated and committed; and the
+metric catalogue as a page for people.
 
-`python -m schemas.documents` writes docs/contract/, `--check` says whether what is there is current.
+`python -m schemas.documents` writes docs/contract/ and docs/metrics.md, `--check` says whether they are current.
 """
 
 import argparse
@@ -14,16 +15,34 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from schemas.asyncapi import asyncapi
 from schemas.event_document import INSTANT, Schema, event_schema, plain, tidy
-from schemas.metrics import Measure
+from schemas.metrics.measures import DURATIONS, MEASURES
+from schemas.metrics.page import metrics_page
 from schemas.outcome import ClockState, PolicyInForce, VersionedOutcome
 from schemas.policy import DURATION_PATTERN, STANDARD_CLOCKS, PolicyFile
-from schemas.rollup import VersionedClockSlice, VersionedContactSlice, Watermark
+from schemas.rollup import CaseRecord, VersionedClockSlice, VersionedContactSlice, Watermark
 
 DIRECTORY = Path(__file__).parents[1] / "docs" / "contract"
+PAGE = "../metrics.md"
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _INSTANTS = frozenset(
-    {"slice", "stream_time", "started_at", "due_at", "stopped_at", "breached_at", "warned_at", "told_at", "since"}
+    {
+        "slice",
+        "stream_time",
+        "started_at",
+        "due_at",
+        "stopped_at",
+        "breached_at",
+        "warned_at",
+        "told_at",
+        "since",
+        "opened_at",
+        "queued_at",
+        "connected_at",
+        "answered_at",
+        "resolved_at",
+        "complained_at",
+    }
 )
 _DURATION_UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 
@@ -36,6 +55,7 @@ def documents() -> dict[str, Schema]:
         "outcome.schema.json": _output(VersionedOutcome, "outcome"),
         "clock-slice.schema.json": _output(VersionedClockSlice, "clock-slice"),
         "contact-slice.schema.json": _output(VersionedContactSlice, "contact-slice"),
+        "case.schema.json": _output(CaseRecord, "case"),
         "watermark.schema.json": _output(Watermark, "watermark"),
         "policy-in-force.schema.json": _output(PolicyInForce, "policy-in-force"),
         "asyncapi.json": asyncapi(),
@@ -58,8 +78,8 @@ def _output(type_: type[msgspec.Struct], name: str) -> Schema:
     if type_ is VersionedOutcome:
         schema["properties"]["state"]["enum"] = [str(state) for state in ClockState]
     if type_ is VersionedContactSlice:
-        measures = [value for name, value in vars(Measure).items() if name.isupper()]
-        schema["properties"]["counts"]["propertyNames"] = {"type": "string", "examples": measures}
+        for field, names in (("counts", MEASURES), ("durations", DURATIONS)):
+            schema["properties"][field]["propertyNames"] = {"type": "string", "examples": list(names)}
     return {"$schema": _DIALECT, "$id": f"urn:contactpulse:v1:{name}"} | schema
 
 
@@ -104,10 +124,17 @@ def rendered(document: Schema) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
+def texts() -> dict[str, str]:
+    """Every file by name, as it is committed."""
+    return {name: rendered(document) for name, document in documents().items()} | {PAGE: metrics_page()}
+
+
 def outdated(directory: Path = DIRECTORY) -> list[str]:
     """Names of files in `directory` that are missing, not current, or of no document."""
-    wanted = {name: rendered(document) for name, document in documents().items()}
+    wanted = texts()
     there = {path.name: path.read_text(encoding="utf-8") for path in directory.glob("*.json")}
+    if (page := directory / PAGE).exists():
+        there[PAGE] = page.read_text(encoding="utf-8")
     return sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
 
 
@@ -123,11 +150,11 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{options.directory / name} is not current: run python -m schemas.documents", file=sys.stderr)
         return 1 if names else 0
     options.directory.mkdir(parents=True, exist_ok=True)
-    current = documents()
+    current = texts()
     for name in names:
         path = options.directory / name
         if name in current:
-            path.write_text(rendered(current[name]), encoding="utf-8")
+            path.write_text(current[name], encoding="utf-8")
         else:
             path.unlink()
         print(path)

@@ -5,7 +5,7 @@ Unknown fields are ignored, here and inside `data`, so that producers may send m
 """
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal, get_args
 
 import msgspec
@@ -20,7 +20,11 @@ Priority = Literal["L1", "L2", "L3"]
 Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
 Label = Annotated[str, Meta(max_length=256)]
 Instant = Annotated[datetime, Meta(tz=True)]
-Seconds = Annotated[float, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0, le=10_000_000)]
+"""A part of a call. Nobody talks for four months: larger numbers are other units, and their sums would not fit."""
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2150, 1, 1, tzinfo=UTC)
+"""Instants that calendars, ClickHouse and text can all hold, with a due instant years after them."""
 
 
 class Opened(msgspec.Struct, gc=False):
@@ -169,6 +173,7 @@ DATA_TYPES: dict[str, type[msgspec.Struct]] = {
 }
 """What `data` holds, by type; types not named here have none that is read."""
 
+_OUT_OF_RANGE = "the year must lie between 1970 and 2149"
 _REQUIRED_DATA = frozenset(
     {"milestone.reached", "callback.promised", "callback.made", "sentiment.scored", "agent.state"}
 )
@@ -194,7 +199,9 @@ class Event(msgspec.Struct, gc=False):
 
     @property
     def key(self) -> str:
-        """What the event is routed by: its case, else its agent, else itself."""
+        """What the event is routed by: its case, else its agent, else itself. An agent's state is the agent's alone."""
+        if self.type == "agent.state":
+            return self.agent_id or self.event_id
         return self.case_id or self.agent_id or self.event_id
 
 
@@ -229,6 +236,8 @@ def decode_envelope(raw: bytes) -> Event:
         raise EventRejected(f"not valid JSON: {error}") from None
     except RecursionError:
         raise EventRejected("nested too deeply") from None
+    if not EARLIEST <= event.occurred_at < LATEST:
+        raise EventRejected(_OUT_OF_RANGE, "occurred_at", event.event_id)
     if event.case_id is None and event.type not in CASELESS_TYPES:
         raise EventRejected(f"required for {event.type}", "case_id", event.event_id)
     if event.channel is None and event.type == "contact.opened":
@@ -255,6 +264,8 @@ def decode_data(event: Event) -> msgspec.Struct | None:
         raise _rejected(str(error), event.event_id, "data") from None
     except RecursionError:
         raise EventRejected("nested too deeply", "data", event.event_id) from None
+    if type(data) is CallbackPromised and data.due_at is not None and not EARLIEST <= data.due_at < LATEST:
+        raise EventRejected(_OUT_OF_RANGE, "data.due_at", event.event_id)
     return data
 
 

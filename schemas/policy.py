@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -28,6 +29,8 @@ from schemas.policy_source import Fault, Place, PolicySource, did_you_mean
 
 DAY_MS = 86_400_000
 DURATION_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": DAY_MS}
+LONGEST_MS, LONGEST_DAYS = 3_650 * DAY_MS, 2_600
+"""No promise lasts longer than ten years: a due instant must stay within what calendars and texts can hold."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _CLOCK_NAME = re.compile(r"[\w-]{1,64}")
 _BUSINESS_DAYS = re.compile(r"(\d+)bd")
@@ -52,7 +55,10 @@ def parse_duration(text: object) -> int:
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"{text!r} is not a duration; write 15s, 5m, 2h or 5d")
-    return round(float(match[1]) * DURATION_UNITS[match[2]])
+    ms = round(float(match[1]) * DURATION_UNITS[match[2]])
+    if ms > LONGEST_MS:
+        raise ValueError(f"{text!r} is longer than ten years ({LONGEST_MS // DAY_MS}d)")
+    return ms
 
 
 def parse_target(text: object) -> int | BusinessDays:
@@ -63,6 +69,8 @@ def parse_target(text: object) -> int | BusinessDays:
     target = BusinessDays(int(match[1])) if match else parse_duration(text)
     if target in (0, BusinessDays(0)):
         raise ValueError("a target must be longer than nothing")
+    if isinstance(target, BusinessDays) and target.days > LONGEST_DAYS:
+        raise ValueError(f"{text!r} is more than ten years ({LONGEST_DAYS}bd)")
     return target
 
 
@@ -136,6 +144,14 @@ class Policy(_Strict):
     reopen: Literal["restart", "subtract", "continue"] = "restart"
 
 
+NOTHING = "(none)"
+"""The policy of cases that no policy of the file matches."""
+
+
+def _with_default(policies: list[Policy]) -> list[Policy]:
+    return policies if policies[-1].match is None else [*policies, Policy(name=NOTHING, clocks={})]
+
+
 class MetricSettings(_Strict):
     """Limits that metric formulas read, in milliseconds (csat_pass: the least answer that passes)."""
 
@@ -146,14 +162,15 @@ class MetricSettings(_Strict):
 
 
 class PolicyFile(_Strict):
-    """A whole policy file. First matching policy wins; the last has no `match` and takes what is left.
+    """A whole policy file. First matching policy wins; the last takes what is left. Where the file gives none without
+    `match`, that is one that promises nothing.
 
     What must hold between its parts `parse_policy` checks.
     """
 
     version: Literal[1]
     calendars: dict[str, Calendar] = {"always": Calendar()}
-    policies: Annotated[list[Policy], Field(min_length=1)]
+    policies: Annotated[list[Policy], Field(min_length=1), AfterValidator(_with_default)]
     metrics: MetricSettings = MetricSettings()
     _text: str = PrivateAttr("")
 
@@ -220,9 +237,6 @@ def _across(content: dict[Any, Any]) -> Iterator[tuple[Place, str]]:
             if isinstance(clock_name, str) and isinstance(clock, dict):
                 for key, reason in _of_clock(clock_name, clock, [*map(str, calendars), "always"]):
                     yield ("policies", i, "clocks", clock_name, *key), reason
-    if policies and isinstance(policies[-1], dict) and policies[-1].get("match") is not None:
-        last = len(policies) - 1
-        yield ("policies", last, "match"), "the last policy must have no match: it is the default"
 
 
 def _of_clock(name: str, clock: dict[Any, Any], calendars: list[str]) -> Iterator[tuple[Place, str]]:

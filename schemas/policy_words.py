@@ -53,7 +53,9 @@ def describe_calendar(calendar: Calendar) -> str:
     if calendar.always:
         return "day and night, every day"
     hours = {str(day): windows for day, windows in (calendar.hours or {}).items()}
-    said = [f"{'; '.join(_week(hours)) or 'day and night'} ({calendar.timezone})"]
+    said = [
+        f"{'; '.join(_week(hours)) or ('day and night' if calendar.hours is None else 'no day')} ({calendar.timezone})"
+    ]
     if calendar.holidays:
         said.append(f"closed on public holidays of {calendar.holidays}")
     if calendar.makeup:

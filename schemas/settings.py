@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -52,6 +52,23 @@ class Settings(BaseSettings):
 
     log_json: bool = False
     """Log lines as JSON (for collectors) instead of for people."""
+
+    events_retention_days: int = Field(default=400, ge=0)
+    """How long ClickHouse keeps events after they came; 0: for ever. 400 days hold a year and the month before it."""
+    outcomes_retention_days: int = Field(default=0, ge=0)
+    """How long ClickHouse keeps clock outcomes after they were last told; 0: for ever."""
+    slices_retention_days: int = Field(default=0, ge=0)
+    """How long ClickHouse keeps one-minute slices and cases after they were last told; 0: for ever. At least 30 days:
+    hours and days are made of the minutes, and must be done before these go."""
+    histories_retention_days: int = Field(default=90, ge=0)
+    """How long ClickHouse keeps every version told of outcomes, slices and cases, for `as_of`; 0: for ever."""
+
+    @field_validator("slices_retention_days")
+    @classmethod
+    def _long_enough(cls, days: int) -> int:
+        if 0 < days < 30:
+            raise ValueError("0 or at least 30")
+        return days
 
     def topic(self, name: str) -> str:
         """The full name of a topic in the broker."""

@@ -18,6 +18,10 @@ class Topic(StrEnum):
     ROLLUPS = "contact.rollups"
     """One-minute slices as NDJSON, absolute and versioned; a series always goes to the same partition."""
 
+    CUSTOMERS = "contact.customers"
+    """What each case tells of its customer, as NDJSON; partition murmur2(customer_id), so that one reader sees all of a
+    customer's cases. Cases without one go by their case_id."""
+
     WATERMARKS = "contact.watermarks"
     """How far each source partition is: stream time, position. Keyed by partition, a line a second."""
 

@@ -47,6 +47,7 @@ def topic_configs(settings: Settings) -> Mapping[Topic, Mapping[str, str]]:
         Topic.DEAD: max(DEAD_RETENTION_MS, events_ms),
         Topic.OUTCOMES: DERIVED_RETENTION_MS,
         Topic.ROLLUPS: DERIVED_RETENTION_MS,
+        Topic.CUSTOMERS: DERIVED_RETENTION_MS,
         Topic.WATERMARKS: WATERMARKS_RETENTION_MS,
         Topic.POLICIES: DERIVED_RETENTION_MS,
     }
@@ -115,7 +116,8 @@ def _create(admin: KafkaAdminClient, settings: Settings, configs: Mapping[str, d
 
 
 def _check_partitions(settings: Settings, topics: list[dict[str, Any]]) -> None:
-    for topic in sorted(topics, key=lambda topic: str(topic["name"])):
+    events = settings.topic(Topic.EVENTS)
+    for topic in sorted(topics, key=lambda topic: (topic["name"] != events, str(topic["name"]))):
         count = len(topic["partitions"])
         if count != settings.partitions:
             raise InputError(

@@ -1,4 +1,4 @@
-"""The one agent of the worker: chunk by chunk it feeds the partitions' engines, sends what they say, checkpoints them.
+"""The agent of a stage: chunk by chunk it feeds its partitions, sends what they say, checkpoints them.
 
 All of a partition's work happens here, one chunk or tick after the other, so nothing needs a lock. An error ends the
 process: the last checkpoints are whole, the next worker goes on from them, and a half-dead one helps nobody.
@@ -18,11 +18,14 @@ from faust.types import TP
 from schemas.policy_watch import PolicyWatch
 from schemas.settings import Settings
 from schemas.topics import Topic
-from streams.engine.snapshot import Checkpoint, Row
-from streams.partition import Retention, Send, SourcePartition
+from streams.engine.checkpoint import Checkpoint, Read, Row
+from streams.stage import Send, Stage
 from streams.transport import Chunk
 
 log = structlog.get_logger(__name__)
+
+Load = Callable[[int, Read, int], Stage]
+"""Makes a partition of the stage: its number, its checkpoint rows by key, the wall clock in ms."""
 
 WATERMARK_S = 1.0
 STUCK_S = 60.0
@@ -39,7 +42,7 @@ is said once. One that is level says outcomes with every chunk and slices as oft
 class Owned:
     """A partition this worker owns, with when it last did what, on the monotonic clock."""
 
-    def __init__(self, partition: SourcePartition) -> None:
+    def __init__(self, partition: Stage) -> None:
         self.partition = partition
         self.pending: list[Awaitable[Any]] = []
         self.asked_rewind: int | None = None
@@ -50,21 +53,21 @@ class Owned:
 
 
 class PartitionAgent:
-    """Runs the engines of this worker's partitions. `now` is the wall clock in ms."""
+    """Runs this worker's partitions of a stage, as `load` makes them. `now` is the wall clock in ms."""
 
     def __init__(
         self,
         app: faust.App,
         settings: Settings,
         policy: PolicyWatch,
-        retention: Retention,
+        load: Load,
         table: Any,
         now: Callable[[], int],
     ) -> None:
         self._app = app
         self._settings = settings
         self._policy = policy
-        self._retention = retention
+        self._load = load
         self._table = table
         self._now = now
         self._topics = {name: settings.topic(name) for name in Topic}
@@ -120,10 +123,11 @@ class PartitionAgent:
         if not behind or clock - owned.told >= BEHIND_OUTCOMES_S:
             owned.told = clock
             sends += partition.outcomes()
-        if clock - owned.sliced >= (BEHIND_SLICES_S if behind else self._settings.rollup_every_s):
+        mark = clock - owned.marked >= WATERMARK_S
+        if mark or clock - owned.sliced >= (BEHIND_SLICES_S if behind else self._settings.rollup_every_s):
             owned.sliced = clock
             sends += partition.slices()
-        if clock - owned.marked >= WATERMARK_S:
+        if mark:
             owned.marked = clock
             sends.append(partition.watermark())
         for send in sends:
@@ -138,16 +142,7 @@ class PartitionAgent:
     async def _take_over(self, tp: TP) -> Owned | None:
         """Loads a partition and makes its new epoch durable before anything is said in it."""
         number, table = tp.partition, self._table
-        partition = SourcePartition(
-            number,
-            self._settings.partitions,
-            self._policy.file,
-            self._retention,
-            lambda key: table.get(_row_key(number, key)),
-            self._now(),
-            self._lateness_ms,
-            self._settings.drain_undecodable,
-        )
+        partition = self._load(number, lambda key: table.get(_row_key(number, key)), self._now())
         owned = self.owned[number] = Owned(partition)
         first = partition.checkpoint(self._now(), 1 << 62)
         await self._write(owned, first.policies())
@@ -159,8 +154,7 @@ class PartitionAgent:
         gc.collect()
         gc.freeze()
         gc.set_threshold(200_000, 50, 100)
-        engine = partition.engine
-        log.info("partition taken over", partition=number, position=partition.position, cases=len(engine.cases),
+        log.info("partition taken over", topic=tp.topic, partition=number, position=partition.position,
                  epoch=partition.manifest.epoch)  # fmt: skip
         return owned
 

@@ -1,4 +1,7 @@
-"""The worker's Faust app: membership, partitions, the changelogged table, one agent round the engine."""
+"""The worker's Faust app: membership, partitions, and for each of the two stages a changelogged table and an agent.
+
+The first stage judges cases by their events; the second adds up what spans the cases of a customer.
+"""
 
 import time
 
@@ -8,9 +11,11 @@ from yarl import URL
 from schemas.policy_watch import PolicyWatch
 from schemas.settings import Settings
 from schemas.topics import Topic
-from streams.agent import PartitionAgent
+from streams.agent import Load, PartitionAgent
+from streams.customer_partition import CustomerPartition
 from streams.metrics import WorkerMetrics
-from streams.partition import Retention
+from streams.partition import SourcePartition
+from streams.stage import Retention
 from streams.transport import Transport
 
 
@@ -48,17 +53,32 @@ def create_app(settings: Settings, metrics: WorkerMetrics | None = None) -> faus
         datadir=str(directory),
     )
     transport = Transport(brokers, app)
-    transport.source_topic = settings.topic(Topic.EVENTS)
     app.transport = transport
-    # acks=False: Faust's tracking of unacknowledged offsets stalls on chunks; the checkpoint commits instead.
-    source = app.topic(settings.topic(Topic.EVENTS), key_serializer="raw", value_serializer="raw", acks=False,
-                       partitions=settings.partitions)  # fmt: skip
-    table = app.Table("checkpoints", partitions=settings.partitions, key_type=bytes, value_type=bytes)
     retention = Retention(round(settings.retain_h * 3_600_000))
-    agent = PartitionAgent(app, settings, policy, retention, table, wall_clock)
+    lateness_ms = round(settings.lateness_s * 1000)
+
+    def stage(topic: Topic, name: str, table_name: str, load: Load) -> PartitionAgent:
+        # acks=False: Faust's tracking of unacknowledged offsets stalls on chunks; the checkpoint commits instead.
+        source = app.topic(settings.topic(topic), key_serializer="raw", value_serializer="raw", acks=False,
+                           partitions=settings.partitions)  # fmt: skip
+        transport.source_topics |= {settings.topic(topic)}
+        table = app.Table(table_name, partitions=settings.partitions, key_type=bytes, value_type=bytes)
+        agent = PartitionAgent(app, settings, policy, load, table, wall_clock)
+        app.on_partitions_revoked.connect(agent.on_revoked)  # type: ignore[arg-type]
+        app.agent(source, name=name, concurrency=1)(agent.run)
+        return agent
+
+    cases = stage(
+        Topic.EVENTS, "partitions", "checkpoints",
+        lambda number, read, now: SourcePartition(
+            number, settings.partitions, policy.file, retention, read, now, lateness_ms, settings.drain_undecodable
+        ),
+    )  # fmt: skip
+    customers = stage(
+        Topic.CUSTOMERS, "customers", "customer-checkpoints",
+        lambda number, read, now: CustomerPartition(number, settings.partitions, retention, read, now),
+    )  # fmt: skip
     if metrics is not None:
         metrics.refused = lambda: policy.refused is not None
-        metrics.partitions = lambda: [owned.partition for owned in agent.owned.values()]
-    app.on_partitions_revoked.connect(agent.on_revoked)  # type: ignore[arg-type]
-    app.agent(source, name="partitions", concurrency=1)(agent.run)
+        metrics.stages = lambda: [owned.partition for agent in (cases, customers) for owned in agent.owned.values()]
     return app

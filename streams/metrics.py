@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from streams.customer_partition import CustomerPartition
 from streams.partition import SourcePartition
+from streams.stage import Stage
 
 _COUNTERS = {
     "events": "Events applied.",
@@ -22,13 +24,14 @@ class WorkerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.partitions: Callable[[], Iterable[SourcePartition]] = tuple
+        self.stages: Callable[[], Iterable[Stage]] = tuple
         self.refused: Callable[[], bool] = lambda: False
         self.registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
         """The current values."""
-        owned = list(self.partitions())
+        stages = list(self.stages())
+        owned = [stage for stage in stages if isinstance(stage, SourcePartition)]
         for name, text in _COUNTERS.items():
             counter = CounterMetricFamily(f"contactpulse_worker_{name}", text, labels=["partition"])
             for partition in owned:
@@ -50,3 +53,24 @@ class WorkerMetrics:
             for partition in owned:
                 gauge.add_metric([str(partition.number)], read(partition))
             yield gauge
+        customers = [stage for stage in stages if isinstance(stage, CustomerPartition)]
+        of_customers: dict[str, tuple[str, Callable[[CustomerPartition], float]]] = {
+            "customers": ("Customers in memory.", lambda p: len(p.customers.all)),
+            "customer_position": ("Last applied offset of contact.customers.", lambda p: p.position),
+            "customers_crowded": (
+                "Times that a customer_id had so many contacts that the oldest were let go: a placeholder.",
+                lambda p: p.customers.crowded,
+            ),
+            "customers_halted": ("1: stopped at a record that cannot be read.", lambda p: float(p.halted is not None)),
+        }
+        for name, (text, read_customers) in of_customers.items():
+            gauge = GaugeMetricFamily(f"contactpulse_worker_{name}", text, labels=["partition"])
+            for partition_of_customers in customers:
+                gauge.add_metric([str(partition_of_customers.number)], read_customers(partition_of_customers))
+            yield gauge
+        text = "Cells of slices booked under other, because a dimension has too many values."
+        folded = CounterMetricFamily("contactpulse_worker_folded", text, labels=["partition", "dimension"])
+        for stage in stages:
+            for dimension, n in stage.folded.items():
+                folded.add_metric([str(stage.told_as), dimension], n)
+        yield folded

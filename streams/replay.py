@@ -16,12 +16,14 @@ import msgspec
 
 from schemas.errors import EventRejected, InputError, WorkFailed
 from schemas.event import decode_envelope
-from schemas.metrics import CATALOGUE
+from schemas.metrics import ALIASES, CATALOGUE, MetricValue, Source
 from schemas.policy import PolicyFile
 from schemas.times import text, to_ms
+from streams.engine.case import Case
+from streams.engine.customers import Customers
 from streams.engine.engine import Engine
 from streams.engine.policies import PolicyBook
-from streams.engine.slices import clock_slices, with_clock_sums
+from streams.engine.slices import clock_slices, sums_of
 
 SHOWN_REJECTIONS = 10
 """How many rejected lines the command line shows; rejected.ndjson has all."""
@@ -74,6 +76,7 @@ def replay(
         final = until if until is not None else max((case.last_t for case in engine.cases.values()), default=None)
         if final is not None:
             engine.advance(final)
+            engine.settle()
         try:
             out.mkdir(parents=True, exist_ok=True)
             _write(engine, out, final, result)
@@ -115,26 +118,45 @@ def _write(engine: Engine, out: Path, final: int | None, result: Replay) -> None
         for record in engine.outcomes():
             file.write(_json.encode(record) + b"\n")
             states.setdefault(record.clock, Counter())[record.state] += 1
-    totals: Counter[str] = Counter()
     with (out / "rollups.ndjson").open("wb") as rollups:
         for cell in engine.slices.cells():
             # A correction may leave zeros behind; whether it does depends on the order of arrival.
             cell.counts = {key: n for key, n in cell.counts.items() if n}
             for row in clock_slices(cell):
                 rollups.write(_json.encode(row) + b"\n")
-            totals.update(cell.counts)
-    (out / "summary.json").write_bytes(
-        msgspec.json.format(_json.encode(_summary(states, totals, final, result))) + b"\n"
-    )
+    summary = _summary(states, final, result) | {"metrics": _metrics(engine, final)}
+    (out / "summary.json").write_bytes(msgspec.json.format(_json.encode(summary)) + b"\n")
     rejected = out / "rejected.ndjson"
     rejected.unlink(missing_ok=True)
     if result.rejected:
         rejected.write_bytes(b"".join(_json.encode(r) + b"\n" for r in result.rejected))
 
 
-def _summary(
-    states: dict[str, Counter[str]], totals: Counter[str], final: int | None, result: Replay
-) -> dict[str, Any]:
+def _metrics(engine: Engine, final: int | None) -> dict[str, Any]:
+    """Every metric over all that was read, those of the backlog as of the final stream time; and by aliases."""
+    customers = Customers()
+    for record in engine.case_records():
+        customers.tell(record, 0)
+    sums = sums_of([*engine.slices.cells(), *customers.slices.cells()])
+    open_now = [case for case in engine.all_cases() if len(case.spans) & 1] if final is not None else []
+    ages = [(final or 0) - case.opened for case in open_now]
+    waits = [(final or 0) - _since(case) for case in open_now if case.connected < 0 and case.answered < 0]
+    values = {id: metric.of_open(ages, waits) if metric.source is Source.OPEN else metric.compute(sums)
+              for id, metric in CATALOGUE.items()}  # fmt: skip
+    values |= {alias: values[id] for alias, id in ALIASES.items()}
+    return {id: _stated(value) for id, value in values.items()}
+
+
+def _since(case: Case) -> int:
+    """When it began to wait for a human."""
+    return case.queued if case.queued >= 0 else case.opened
+
+
+def _stated(value: MetricValue) -> dict[str, Any]:
+    return {"value": value.value, "n": value.n, "numerator": value.numerator, "denominator": value.denominator}
+
+
+def _summary(states: dict[str, Counter[str]], final: int | None, result: Replay) -> dict[str, Any]:
     clocks = {}
     for clock, count in sorted(states.items()):
         ended = count["met"] + count["breached"]
@@ -151,7 +173,6 @@ def _summary(
             "after_until": result.after_until,
         },
         "clocks": clocks,
-        "metrics": {id: metric.compute(with_clock_sums(totals)) for id, metric in CATALOGUE.items()},
     }
 
 

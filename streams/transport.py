@@ -33,6 +33,8 @@ class Record(NamedTuple):
 
     offset: int
     value: bytes | None
+    appended: int = 0
+    """When the broker appended it, in ms."""
 
 
 class Chunk(NamedTuple):
@@ -50,11 +52,11 @@ class Chunk(NamedTuple):
 
 
 class Consumer(AIOKafkaConsumer):
-    """Hands over records of the source topic in chunks with ticks between, those of all other topics one by one."""
+    """Hands over records of source topics in chunks with ticks between, those of all other topics one by one."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.source_topic: str = self.transport.source_topic  # type: ignore[attr-defined]
+        self.source_topics: frozenset[str] = self.transport.source_topics  # type: ignore[attr-defined]
         self._rewinds: dict[TP, int] = {}
         self._rewound: dict[TP, int] = {}
         self._last_sent: dict[TP, float] = {}
@@ -88,7 +90,7 @@ class Consumer(AIOKafkaConsumer):
             if not (active is None or tp in active or tp in self._buffered_partitions):
                 continue
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-            messages = self._chunks(tp, batch) if tp.topic == self.source_topic else self._singles(tp, batch)
+            messages = self._chunks(tp, batch) if tp.topic in self.source_topics else self._singles(tp, batch)
             for message in messages:
                 if self.app.consumer_generation_id != generation or not self.flow_active:
                     return
@@ -96,7 +98,7 @@ class Consumer(AIOKafkaConsumer):
         now = time.monotonic()
         for tp in list(active or ()):
             if (
-                tp.topic == self.source_topic
+                tp.topic in self.source_topics
                 and now - self._ticking.get(tp, 0.0) >= TICK_LOST_S
                 and now - self._last_sent.get(tp, 0.0) >= TICK_S
             ):
@@ -113,7 +115,7 @@ class Consumer(AIOKafkaConsumer):
         records: list[Record] = []
         size = 0
         for record in batch:
-            records.append(Record(record.offset, record.value))
+            records.append(Record(record.offset, record.value, record.timestamp))
             size += len(record.value or b"")
             if len(records) >= CHUNK_RECORDS or size >= CHUNK_BYTES or record is batch[-1]:
                 message = self._to_message(tp, record)
@@ -147,4 +149,4 @@ class Transport(AIOKafkaTransport):
     """The transport of the worker's app."""
 
     Consumer = Consumer
-    source_topic: str = ""
+    source_topics: frozenset[str] = frozenset()

@@ -37,15 +37,18 @@ async def urgent(
     """Running clocks due in (now, now + within], soonest first; and where `overdue` is set, breached clocks that still
     run, due in (now - within, now], the latest first. Up to `limit` of each.
 
-    Both come from one pass over the outcomes. `columns` must hold `state` and `due_at_ms`.
+    Both come from one question. `columns` must hold `state` and `due_at_ms`.
     """
     soon = f"state = 'running' AND due_at > {_instant('now_ms')} AND due_at <= {_instant('until_ms')}"
     late = (
         "state = 'breached' AND stopped_at IS NULL"
         f" AND due_at > {_instant('since_ms')} AND due_at <= {_instant('now_ms')}"
     )
+    wanted = f"({soon}) OR ({late})" if overdue else soon
+    # Any version of the kind names the instance; then the newest one decides.
     rows = await database.rows(
-        f"SELECT {columns} FROM outcomes FINAL WHERE ({f'({soon}) OR ({late})' if overdue else soon}) AND {where.sql}"
+        f"SELECT {columns} FROM outcomes FINAL PREWHERE instance IN (SELECT instance FROM outcomes WHERE {wanted})"
+        f" WHERE ({wanted}) AND {where.sql}"
         " ORDER BY abs(toUnixTimestamp64Milli(assumeNotNull(due_at)) - {now_ms:Int64}), case_id, clock, seq"
         " LIMIT {limit:UInt32} BY state",
         {

@@ -18,6 +18,7 @@ from schemas.policy import PolicyFile, parse_policy
 from schemas.routing import partition_of
 from services.api.context import Context
 from services.api.database import Row
+from streams.engine.engine import AGENT_STATE
 from streams.engine.explain import Explanation, Step, explain
 from streams.engine.facts import DimsTable, Fact, FactMaker
 from streams.engine.policies import PolicyBook
@@ -61,6 +62,8 @@ def _told(files: Sequence[tuple[int, str]], present: PolicyFile | None, events: 
     make = FactMaker(table).make
     facts: dict[str, Fact] = {}
     for event in events:
+        if event["type"] == AGENT_STATE:
+            continue  # says nothing of a case, whatever case_id it carries
         try:
             facts.setdefault(event["event_id"], make(decode_event(event["body"].encode())))
         except EventRejected:

@@ -14,6 +14,7 @@ from services.api.case_queries import clocks_of, events_of, urgent
 from services.api.case_story import story_of
 from services.api.context import ContextDependency
 from services.api.database import Row
+from services.api.elapsed import count_up
 from services.api.history import known_at
 from services.api.parameters import AsOfParameters, AtRiskParameters
 from services.api.ranges import duration
@@ -130,6 +131,7 @@ async def get_at_risk(asked: Annotated[AtRiskParameters, Query()], context: Cont
     now, where = context.now(), asked.where()
     soon, late = await urgent(context.database, where, now, within_ms, asked.limit, overdue=asked.overdue)
     rows = (late + soon)[: asked.limit]
+    count_up(rows, now, context.policy)
     return json_answer({"as_of": times.text(now), "within_s": within_ms / 1000, "rows": rows})
 
 
@@ -146,7 +148,7 @@ async def get_case(
     With `as_of`: its clocks as told up to then, and the events received up to then.
     """
     now = context.now()
-    known = known_at(asked.as_of, now)
+    known = known_at(asked.as_of, now, context.settings.histories_retention_days)
     clocks, events = await asyncio.gather(
         clocks_of(context.database, case_id, known), events_of(context.database, case_id, known)
     )
@@ -155,6 +157,7 @@ async def get_case(
         raise Problem(HTTPStatus.NOT_FOUND, f"there is no case {case_id!r}{then}")
     moment = known.moment(now)
     story = await story_of(context, case_id, events, moment)
+    count_up(clocks, moment, context.policy)
     for clock in clocks:
         clock["waterfall"] = story.waterfalls.get((clock["clock"], clock["seq"]), [])
     return json_answer(

@@ -2,17 +2,21 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
 
 from schemas.settings import Settings
 from services.api.database import Questions
+from services.api.freshness import FreshnessReader
 from services.api.policy_in_force import PolicyInForce
 
 Now: TypeAlias = Callable[[], int]
 """The wall clock in milliseconds since 1970, injected so that tests choose the time."""
+
+FRESH_S = 1.0
+"""How old the stamp on answers may be: watermarks come about as often."""
 
 
 def wall_clock() -> int:
@@ -28,6 +32,7 @@ class Context:
     database: Questions
     now: Now
     policy: PolicyInForce
+    fresh: FreshnessReader = field(default_factory=lambda: FreshnessReader(FRESH_S))
 
 
 def context_of(request: Request) -> Context:

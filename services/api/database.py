@@ -6,6 +6,7 @@ and from names listed in `schemas`, never from anything a caller sent.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Protocol, TypeAlias
@@ -27,6 +28,7 @@ _READ_TIMEOUT_S = 35
 _MAX_EXECUTION_S = 30
 """A question that takes longer than this is given up: the board asks every second, people lose patience sooner."""
 
+_MOST_KEPT = 256
 _UNKNOWN_TABLE_CODES = ("code: 60.", "code: 81.")
 _TIMEOUT_CODES = ("code: 159.", "code: 160.")
 
@@ -37,13 +39,19 @@ class Questions(Protocol):
     async def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """All rows of a SELECT, each a dictionary by column name."""
 
+    async def rows_kept(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
+        """The same, which may be a moment old."""
+
 
 class Database:
     """ClickHouse over HTTP. Connects at the first question and again after a failure; safe for many tasks of a loop."""
 
-    def __init__(self, url: str) -> None:
-        """`url` is http[s]://user:password@host:port/database. Does not connect yet."""
+    def __init__(self, url: str, keep_s: float = 0.0) -> None:
+        """`url` is http[s]://user:password@host:port/database. Does not connect yet. `keep_s`: how old an answer of
+        `rows_kept` may be."""
         self._url = url
+        self._keep_s = keep_s
+        self._kept: dict[tuple[Any, ...], tuple[float, list[Row]]] = {}
         self._client: AsyncClient | None = None
         self._connecting = asyncio.Lock()
 
@@ -55,6 +63,16 @@ class Database:
         except (ClickHouseError, aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _problem(error) from error
         return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+
+    async def rows_kept(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
+        """As `rows`; the same question within `keep_s` gets the same answer. For what many questions begin with."""
+        key, clock = (sql, *sorted(parameters.items())), time.monotonic()
+        kept = self._kept.get(key)
+        if kept is None or clock - kept[0] >= self._keep_s:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            kept = self._kept[key] = clock, await self.rows(sql, parameters)
+        return kept[1]
 
     async def close(self) -> None:
         """Closes the connections. A later question would open new ones."""

@@ -11,6 +11,9 @@ MAX_GROUPS = 10_000
 MAX_ROWS = 200_000
 """Groups times steps in one answer: about 30 MB of JSON."""
 
+_ONLY = "only_"
+"""A filter's parameter is named by this and its column."""
+
 
 @dataclass(frozen=True, slots=True)
 class Where:
@@ -18,6 +21,11 @@ class Where:
 
     sql: str = "1"
     parameters: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it reads."""
+        return tuple(name.removeprefix(_ONLY) for name in self.parameters)
 
 
 def grouping(by: str | None, allowed: Sequence[str] = DIMENSIONS) -> tuple[str, ...]:
@@ -40,8 +48,8 @@ def filters(chosen: Mapping[str, Sequence[str] | None]) -> Where:
     parameters: dict[str, Any] = {}
     for column, values in chosen.items():
         if values:
-            parts.append(f"ifNull({column}, '') IN {{only_{column}:Array(String)}}")
-            parameters[f"only_{column}"] = list(values)
+            parts.append(f"ifNull({column}, '') IN {{{_ONLY}{column}:Array(String)}}")
+            parameters[_ONLY + column] = list(values)
     return Where(" AND ".join(parts) or "1", parameters)
 
 

@@ -1,8 +1,9 @@
-"""Clock records as they were known at an instant.
+"""Clock records, slices and cases as they were known at an instant.
 
-`outcomes` holds the newest version of each record, `outcome_history` every version that was told. A record about which
-nothing was told after the instant is the same now as it was then; only the others are looked up in the history. So a
-question about a recent instant costs little more than one about the present.
+`outcomes` holds the newest version of each record, `outcome_history` every version that was told; slices and cases have
+such a pair of tables too. A record about which nothing was told after the instant is the same now as it was then; only
+the others are looked up in the history. So a question about a recent instant costs little more than one about the
+present.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +14,14 @@ from schemas import times
 from services.api.ranges import instant, refused
 
 HISTORY_DAYS = 90
-"""How long `outcome_history` keeps a version; the table's TTL in deploy/clickhouse/migrations says the same."""
+"""How long the tables of told versions (`*_history`) keep one, where the operator sets nothing else; their TTL in
+deploy/clickhouse/migrations says the same."""
 
 KEY = "clock, case_id, seq"
 """What makes a clock instance."""
 
 _DAY_MS = 86_400_000
-_AS_OF = "fromUnixTimestamp64Milli({as_of_ms:Int64}, 'UTC')"
+AS_OF = "fromUnixTimestamp64Milli({as_of_ms:Int64}, 'UTC')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +49,47 @@ class Known:
         if self.as_of_ms is None:
             # A condition on the key may come before FINAL: all versions of a row share it.
             return "outcomes FINAL" if of == "1" else f"outcomes FINAL PREWHERE {of}"
-        changed = f"SELECT instance FROM outcome_history WHERE told_at > {_AS_OF} AND {of}"
+        changed = f"SELECT instance FROM outcome_history WHERE told_at > {AS_OF} AND {of}"
         names = ", ".join(columns)
         told = ", ".join(f"said.{number} AS {name}" for number, name in enumerate(columns, 2))
         return (
             f"(SELECT {names} FROM outcomes FINAL PREWHERE {of}"
-            f" WHERE told_at <= {_AS_OF} AND cityHash64({KEY}) NOT IN ({changed})"
+            f" WHERE told_at <= {AS_OF} AND cityHash64({KEY}) NOT IN ({changed})"
             f" UNION ALL SELECT {told} FROM (SELECT argMax(tuple(withdrawn, {names}), version) AS said"
-            f" FROM outcome_history WHERE told_at <= {_AS_OF} AND {of} AND instance IN ({changed}) GROUP BY {KEY})"
+            f" FROM outcome_history WHERE told_at <= {AS_OF} AND {of} AND instance IN ({changed}) GROUP BY {KEY})"
             " WHERE said.1 = 0)"
+        )
+
+    def newest(self, table: str, history: str, key: str, columns: Sequence[str], of: str) -> str:
+        """A relation with `columns` of each row of a versioned table that keeps its versions in `history`, to stand
+        after FROM. `key` is what makes a row; `of` is a condition on what all versions of a row share."""
+        names = ", ".join(columns)
+        if self.as_of_ms is None:
+            return f"(SELECT {names} FROM {table} FINAL PREWHERE {of})"
+        told = ", ".join(f"said.{number} AS {name}" for number, name in enumerate(columns, 1))
+        return (
+            f"(SELECT {names} FROM {table} FINAL PREWHERE {of} WHERE told_at <= {AS_OF}"
+            f" UNION ALL SELECT {told} FROM (SELECT argMax(tuple({names}), version) AS said"
+            f" FROM {history} WHERE told_at <= {AS_OF} AND {of}"
+            f" AND ({key}) IN (SELECT {key} FROM {table} FINAL PREWHERE {of} WHERE told_at > {AS_OF}) GROUP BY {key}))"
         )
 
 
 NOW_KNOWN = Known()
 
 
-def known_at(as_of: str | None, now_ms: int) -> Known:
+def known_at(as_of: str | None, now_ms: int, kept_days: int) -> Known:
     """What was known at the instant `as_of` (RFC 3339); of the future no more is known than now.
 
-    Raises Problem 422 where the history does not reach back that far.
+    Raises Problem 422 where the history, which keeps `kept_days` (0: all), does not reach back that far.
     """
     if as_of is None:
         return NOW_KNOWN
-    return Known(check_kept("as_of", min(instant("as_of", as_of), now_ms), now_ms))
+    return Known(check_kept("as_of", min(instant("as_of", as_of), now_ms), now_ms, kept_days))
 
 
-def check_kept(parameter: str, ms: int, now_ms: int) -> int:
+def check_kept(parameter: str, ms: int, now_ms: int, kept_days: int) -> int:
     """The instant itself. Raises Problem 422 naming the parameter where what was told then is kept no more."""
-    if ms < now_ms - HISTORY_DAYS * _DAY_MS:
-        raise refused(parameter, f"what was told when is kept for {HISTORY_DAYS} days; ask for a later time.")
+    if kept_days and ms < now_ms - kept_days * _DAY_MS:
+        raise refused(parameter, f"what was told when is kept for {kept_days} days; ask for a later time.")
     return ms

@@ -1,63 +1,116 @@
-"""Metrics over contact slices, generically from the catalogue: sums first, formulas last."""
+"""Metrics over slices, generically from the catalogue: sums first, formulas last.
 
-import math
-from collections.abc import Mapping, Sequence
+Histograms stay in ClickHouse: what travels is the bucket of a quantile with the total, or the variance's moments.
+"""
 
-from schemas.metrics import Metric, MetricValue
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from schemas.metrics import Measure, Metric, MetricValue, Sums
+from schemas.metrics.histogram import GAMMA
 from services.api.database import Questions, Row
-from services.api.dimensions import Where, row_limit
-from services.api.ranges import Range, Steps
+from services.api.slices import SliceQuery, summed
 
-_Z95 = 1.959963984540054
-"""Two-sided 95 % of the normal distribution."""
+Group: TypeAlias = tuple[Any, ...]
 
+CLOCK_SUMS: Final = {Measure.CLOCKS_MET: "met", Measure.CLOCKS_ENDED: "met + breached"}
+"""What a metric over clocks counts, in columns of clock slices."""
 
-async def sums(
-    database: Questions, by: Sequence[str], where: Where, range_: Range, steps: Steps | None = None
-) -> list[Row]:
-    """Rows of the dimensions in `by`, `step` (an index, where steps are given) and `counts` by measure.
+_ARRIVALS: Final = (Measure.EVENTS, Measure.EVENTS_LATE)
 
-    The range and steps must be whole minutes.
-    """
-    keys = [*by]
-    if steps:
-        keys.append("intDiv(toUnixTimestamp64Milli(slice) - {from_ms:Int64}, {step_ms:Int64}) AS step")
-    grouped = f" GROUP BY {', '.join(str(n) for n in range(1, len(keys) + 1))}" if keys else ""
-    sql = (
-        f"SELECT {', '.join([*keys, 'sumMap(counts) AS sums'])} FROM contact_slices FINAL"
-        " WHERE slice >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')"
-        " AND slice < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')"
-        f" AND {where.sql}{grouped} LIMIT {row_limit(steps is not None)}"
-    )
-    parameters = {**where.parameters, "from_ms": range_.from_ms, "to_ms": range_.to_ms}
-    if steps:
-        parameters["step_ms"] = steps.step_ms
-    return await database.rows(sql, parameters)
+_SLACK: Final = 1e-12
+"""ClickHouse takes the first bucket at which ceil(level x total) is reached, as nearest rank does. The level is lowered
+by so much that rounding the product up can never pass the next whole number."""
+
+_VALUE: Final = f"if(b = 0, 0., exp2((b - 1) * log2({GAMMA!r})) * 2 / ({GAMMA!r} + 1))"
+"""`schemas.metrics.histogram.value_of` in SQL."""
 
 
-def stated(metric: Metric, counts: Mapping[str, int]) -> Row:
-    """A metric over summed measures as answers carry it. Final always: slices state the present knowledge."""
-    value = metric.compute(counts)
-    return {
-        "value": value.value,
-        "n": value.n,
-        "numerator": value.numerator,
-        "denominator": value.denominator,
-        "ci": interval(metric, value),
-        "provisional": False,
-    }
+@dataclass(slots=True)
+class Cells:
+    """A metric's values by group and step (None without steps), and the share of events that came late."""
+
+    values: dict[tuple[Group, int | None], MetricValue] = field(default_factory=dict)
+    events: int = 0
+    events_late: int = 0
+
+    @property
+    def late_share(self) -> float | None:
+        """Of all events of the range; None without any."""
+        return self.events_late / self.events if self.events else None
 
 
-def interval(metric: Metric, value: MetricValue) -> tuple[float, float] | None:
-    """Wilson's 95 % interval of a ratio; None for other units and where a ratio is no share of a whole.
+async def of_slices(database: Questions, metric: Metric, query: SliceQuery) -> Cells:
+    """The metric by group and step, for groups that have any slice. Clock slices do not count events."""
+    if query.kind == "clock":
+        sums = [f"sum({CLOCK_SUMS[measure]}) AS {measure}" for measure in sorted(metric.measures)]
+        rows = await summed(database, query, ("met", "breached"), sums)
+    else:
+        columns, sums = _contact_sums(metric)
+        rows = await summed(database, query, columns, sums)
+    cells = Cells()
+    for row in rows:
+        cells.events += row.get(Measure.EVENTS, 0)
+        cells.events_late += row.get(Measure.EVENTS_LATE, 0)
+        group = tuple(row[name] for name in query.by)
+        cells.values[group, row.get("step")] = metric.compute(_sums(metric, row))
+    return cells
 
-    Ratios such as surveys to resolved cases can pass 1 in a short window: what is counted above belongs to cases
-    counted below in an earlier one.
-    """
-    if metric.unit != "ratio" or not value.denominator or not 0 <= value.numerator <= value.denominator:
-        return None
-    n, share, z2 = value.denominator, value.numerator / value.denominator, _Z95**2
-    centre = share + z2 / (2 * n)
-    spread = _Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    scale = 1 + z2 / n
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+async def arrivals(database: Questions, query: SliceQuery) -> Cells:
+    """Only the share of events that came late."""
+    [row] = await summed(database, query, _ARRIVALS, [f"sum({name}) AS {name}" for name in _ARRIVALS])
+    return Cells({}, row[Measure.EVENTS], row[Measure.EVENTS_LATE])
+
+
+def _contact_sums(metric: Metric) -> tuple[list[str], list[str]]:
+    """The columns that a metric reads, and the aggregates over them."""
+    measures = sorted({*metric.measures, *_ARRIVALS})
+    columns, sums = [*measures, *metric.histograms], [f"sum({name}) AS {name}" for name in measures]
+    if metric.distinct:
+        columns.append("customers")
+        sums.append("uniqExactArray(customers) AS different")
+    if metric.histograms:
+        sums += _quantile(metric) if metric.quantile is not None else _moments(metric.histograms)
+    return columns, sums
+
+
+def _quantile(metric: Metric) -> Iterator[str]:
+    assert metric.quantile is not None
+    buckets, counts = (_joined(part, metric.histograms) for part in ("mapKeys", "mapValues"))
+    # A slice may take back what another generation counted: its negative count wraps round, and the sum comes right.
+    weights = f"CAST({counts}, 'Array(UInt64)')"
+    yield f"quantileExactWeightedArray({metric.quantile - _SLACK!r})({buckets}, {weights}) AS bucket"
+    yield _total(metric.histograms)
+
+
+def _moments(histograms: Sequence[str]) -> Iterator[str]:
+    yield _total(histograms)
+    for name, term in (("first_moment", "v"), ("second_moment", "v * v")):
+        parts = (
+            f"arraySum((v, n) -> {term} * n, arrayMap(b -> {_VALUE}, mapKeys({histogram})), mapValues({histogram}))"
+            for histogram in histograms
+        )
+        yield f"sum({' + '.join(parts)}) AS {name}"
+
+
+def _total(histograms: Sequence[str]) -> str:
+    return f"sum({' + '.join(f'arraySum(mapValues({histogram}))' for histogram in histograms)}) AS total"
+
+
+def _joined(part: str, histograms: Sequence[str]) -> str:
+    arrays = [f"{part}({histogram})" for histogram in histograms]
+    return arrays[0] if len(arrays) == 1 else f"arrayConcat({', '.join(arrays)})"
+
+
+def _sums(metric: Metric, row: Row) -> Sums:
+    """What the formula is worked out of. A quantile's histogram is its one bucket with all in it."""
+    counts = {measure: row[measure] for measure in metric.measures}
+    histograms = {metric.durations[0]: {row["bucket"]: row["total"]}} if "bucket" in row else {}
+    return Sums(counts, histograms, row.get("different", 0), _variance(row) if "second_moment" in row else None)
+
+
+def _variance(row: Row) -> float | None:
+    n = row["total"]
+    return (row["second_moment"] - row["first_moment"] ** 2 / n) / (n - 1) if n > 1 else None

@@ -1,6 +1,6 @@
 """Query parameters as the endpoints share them. Unknown ones are refused: a mistyped filter must not be ignored."""
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -70,8 +70,8 @@ class AsOfParameters(BaseModel):
 
     as_of: str | None = Field(
         default=None,
-        description="RFC 3339 with offset: answer as known then. A time in the future means now; what was told is kept"
-        f" for {HISTORY_DAYS} days.",
+        description="RFC 3339 with offset: answer as known then. A time in the future means now. What was told is kept"
+        f" for {HISTORY_DAYS} days, or as long as the operator has set.",
     )
 
 
@@ -85,10 +85,25 @@ class TimeseriesParameters(ClockFilters, RangeParameters, AsOfParameters):
     step: str = Field(default="1m", description="Length of a step; the last one ends with the range.")
 
 
-class MetricParameters(DimensionFilters, RangeParameters):
+class MetricParameters(ClockFilters, RangeParameters, AsOfParameters):
     """Parameters of /v1/metrics/{id}."""
 
+    by: str | None = Field(
+        default=None,
+        examples=["team,channel"],
+        description="Dimensions, comma separated; also `clock` where the metric is kept by clock.",
+    )
     step: str | None = Field(default=None, description="Whole minutes; without it one row a group for the whole range.")
+
+
+class CallbackParameters(DimensionFilters, PeriodParameters, AsOfParameters):
+    """Parameters of /v1/callbacks."""
+
+    case_id: Values = Field(default=[], max_length=100, description="Only call-backs of these cases.")
+    state: list[Literal["running", "paused", "met", "breached", "cancelled"]] = Field(
+        default=[], max_length=5, description="Only these; may be given several times."
+    )
+    limit: int = Field(default=1000, ge=1, le=10_000, description="At most so many rows.")
 
 
 class AtRiskParameters(ClockFilters):

@@ -14,6 +14,8 @@ from services.web.problems import Problem
 MINUTE_MS = 60_000
 MAX_STEPS = 11_000
 """A week by the minute is 10,080 steps; the same limit as Prometheus' query_range."""
+MAX_RANGE_MS = 3_660 * 86_400_000
+"""Ten years and a little."""
 
 _UNITS_MS = {"s": 1_000, "m": MINUTE_MS, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"([1-9][0-9]{0,9})([smhd])")
@@ -99,6 +101,8 @@ def to_range(window: str | None, from_: str | None, to: str | None, *, now_ms: i
         length = duration("window", window or default)
         if length % MINUTE_MS:
             raise refused("window", "windows are whole minutes; for any other range use from and to.")
+        if length > MAX_RANGE_MS:
+            raise refused("window", f"at most {MAX_RANGE_MS // 86_400_000}d, which are ten years, are answered.")
         end = (now_ms // MINUTE_MS + 1) * MINUTE_MS
         if length > end:
             raise refused("window", "reaches back before 1970.")
@@ -110,6 +114,8 @@ def to_range(window: str | None, from_: str | None, to: str | None, *, now_ms: i
     found = Range(instant("from", from_), instant("to", to))
     if found.from_ms >= found.to_ms:
         raise refused("to", "must be later than from.")
+    if found.to_ms - found.from_ms > MAX_RANGE_MS:
+        raise refused("to", "lies more than ten years after from; ask for a shorter range.")
     return found
 
 

@@ -9,9 +9,10 @@ from typing import TypeAlias
 
 from fastapi import APIRouter, Response
 
+from schemas.rollup import CUSTOMER_STAGE
 from services.api.answers import json_answer
 from services.api.context import Context, ContextDependency
-from services.api.freshness import freshness
+from services.api.freshness import Freshness, freshness
 from services.web.problems import Problem
 
 Check: TypeAlias = Callable[[], list[str] | Awaitable[list[str]]]
@@ -64,9 +65,15 @@ async def _missing(context: Context) -> list[str]:
     except Problem as problem:
         return [problem.detail]
     now, partitions = context.now(), context.settings.partitions
-    lagging = fresh.lagging(partitions, now, STALE_MS)
+    stages = {"stream partitions": 0, "stream partitions of customers": CUSTOMER_STAGE}
+    return [said for name, first in stages.items() if (said := _behind(fresh, name, first, partitions, now))]
+
+
+def _behind(fresh: Freshness, name: str, first: int, partitions: int, now: int) -> str:
+    """What is wrong with a stage's partitions, which are numbered from `first`; empty when they are worked on."""
+    lagging = fresh.lagging(range(first, first + partitions), now, STALE_MS)
     if not lagging:
-        return []
+        return ""
     behind = [now - fresh.stream_times[p] for p in lagging if p in fresh.stream_times]
     age = f"up to {max(behind) / 1000:.0f} s behind" if behind else "never heard of"
-    return [f"stream partitions {', '.join(map(str, lagging))} of {partitions} ({age}; is a worker running?)"]
+    return f"{name} {', '.join(str(p - first) for p in lagging)} of {partitions} ({age}; is a worker running?)"

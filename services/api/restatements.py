@@ -142,7 +142,8 @@ async def get_restatements(asked: Annotated[RestatementParameters, Query()], con
     """
     now = context.now()
     range_ = to_range(asked.window, asked.from_, asked.to, now_ms=now, default="24h")
-    check_kept("from" if asked.from_ else "window", range_.from_ms, now)
+    kept_days = context.settings.histories_retention_days
+    check_kept("from" if asked.from_ else "window", range_.from_ms, now, kept_days)
     step_ms = duration("step", asked.step)
     if step_ms % MINUTE_MS or step_ms > _LONGEST_STEP_MS:
         raise refused("step", "must be whole minutes, 31d at most.")

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas import times
-from services.api.answers import group_order, json_answer
+from services.api.answers import CSV_ANSWER, group_order, rows_answer
 from services.api.context import ContextDependency
 from services.api.database import Row
 from services.api.dimensions import check_groups, grouping
@@ -18,6 +18,8 @@ from services.api.ranges import Steps, to_range, to_steps
 from services.api.sla_queries import ClockQuery, compliance, ended, open_now
 
 router = APIRouter(prefix="/v1/sla", tags=["SLA"])
+
+_COUNTS = ("met", "breached", "running", "paused", "cancelled", "compliance")
 
 
 class ComplianceRow(BaseModel):
@@ -59,18 +61,20 @@ class TimeseriesAnswer(BaseModel):
     rows: list[TimeseriesRow]
 
 
-@router.get("/compliance", responses={200: {"model": ComplianceAnswer}})
-async def get_compliance(asked: Annotated[ComplianceParameters, Query()], context: ContextDependency) -> Response:
+@router.get("/compliance", responses={200: {"model": ComplianceAnswer, "content": CSV_ANSWER}})
+async def get_compliance(
+    asked: Annotated[ComplianceParameters, Query()], request: Request, context: ContextDependency
+) -> Response:
     """Clocks that ended in [from, to), and clocks open now, by clock and the dimensions in `by`.
 
     A met or cancelled clock belongs to the instant of its stop, a breached one to its due instant, also while it still
     runs. Exact to the millisecond. Without a range: the last 15 minutes.
 
     With `as_of` the answer is the one that could be given then: what late events have changed since is left aside, and
-    a `window` ends with the minute that held that instant.
+    a `window` ends with the minute that held that instant. Rows as CSV with `Accept: text/csv`.
     """
     now = context.now()
-    known = known_at(asked.as_of, now)
+    known = known_at(asked.as_of, now, context.settings.histories_retention_days)
     range_ = to_range(asked.window, asked.from_, asked.to, now_ms=known.moment(now))
     query = ClockQuery(grouping(asked.by), asked.where())
     found, still_open = await asyncio.gather(
@@ -84,19 +88,21 @@ async def get_compliance(asked: Annotated[ComplianceParameters, Query()], contex
         dict(zip(query.keys, group, strict=True)) | _counts(ends.get(group), opens.get(group, {}))
         for group in group_order(groups)
     ]
-    return json_answer(range_.stated() | known.stated() | {"rows": rows})
+    return rows_answer(request, range_.stated() | known.stated() | {"rows": rows}, (*query.keys, *_COUNTS))
 
 
-@router.get("/timeseries", responses={200: {"model": TimeseriesAnswer}})
-async def get_timeseries(asked: Annotated[TimeseriesParameters, Query()], context: ContextDependency) -> Response:
+@router.get("/timeseries", responses={200: {"model": TimeseriesAnswer, "content": CSV_ANSWER}})
+async def get_timeseries(
+    asked: Annotated[TimeseriesParameters, Query()], request: Request, context: ContextDependency
+) -> Response:
     """The same, step by step. Without a range: the last hour.
 
     Dense: each group that has anything in the range has a row for every step, in order of group, then time. What was
     open in the past is not counted: `running` and `paused` are null but in the step that holds the present moment (or
-    the instant `as_of`, where the answer is the one that could be given then).
+    the instant `as_of`, where the answer is the one that could be given then). Rows as CSV with `Accept: text/csv`.
     """
     now = context.now()
-    known = known_at(asked.as_of, now)
+    known = known_at(asked.as_of, now, context.settings.histories_retention_days)
     range_ = to_range(asked.window, asked.from_, asked.to, now_ms=known.moment(now), default="1h")
     steps = to_steps(range_, asked.step)
     query = ClockQuery(grouping(asked.by), asked.where())
@@ -110,7 +116,8 @@ async def get_timeseries(asked: Annotated[TimeseriesParameters, Query()], contex
     groups = {group for group, _ in ends} | opens.keys()
     check_groups(len(groups), steps.count)
     rows = list(_dense(query, group_order(groups), steps, present, ends, opens))
-    return json_answer(range_.stated() | known.stated() | {"step_s": steps.step_ms / 1000, "rows": rows})
+    answer = range_.stated() | known.stated() | {"step_s": steps.step_ms / 1000, "rows": rows}
+    return rows_answer(request, answer, ("t", *query.keys, *_COUNTS))
 
 
 async def _nothing() -> list[Row]:

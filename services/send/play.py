@@ -23,7 +23,7 @@ _SHOWN = 20
 
 @dataclass(slots=True)
 class Sent:
-    """What became of a file. Exit code 1 where anything was rejected."""
+    """What became of a file."""
 
     events: int = 0
     accepted: int = 0
@@ -32,8 +32,8 @@ class Sent:
 
     @property
     def exit_code(self) -> int:
-        """0, or 1 where an event was rejected."""
-        return 1 if self.rejected else 0
+        """0, or that of invalid input where an event was rejected."""
+        return InputError.exit_code if self.rejected else 0
 
 
 @dataclass(slots=True)

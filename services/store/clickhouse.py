@@ -10,6 +10,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error, OperationalError
 
 from schemas.errors import InputError
+from schemas.rollup import VersionedContactSlice
 from schemas.settings import Settings
 
 INSERT_SETTINGS: dict[str, int | str] = {
@@ -26,6 +27,9 @@ INSERT_SETTINGS: dict[str, int | str] = {
     # An import of ten years of history touches more than the default 100 monthly partitions at once.
     "max_partitions_per_insert_block": 0,
 }
+
+# Columns that are taken apart and not kept are filled only where an INSERT names them.
+_COLUMNS = {"contact_slices": VersionedContactSlice.__struct_fields__}
 
 # ClickHouse's error codes where rows are at fault: texts, quotes, dates, numbers, types, JSON that cannot be parsed;
 # values out of range; null where none may be; broken constraints. Any other code is the server's own trouble.
@@ -91,6 +95,7 @@ class Tables:
             self._client.raw_insert(
                 table,
                 insert_block=bytes(cramjam.lz4.compress(ndjson)) if self._compress else ndjson,
+                column_names=_COLUMNS.get(table),
                 fmt="JSONEachRow",
                 settings=INSERT_SETTINGS,
                 compression="lz4" if self._compress else None,

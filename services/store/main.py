@@ -14,11 +14,16 @@ from services.provision import ensure_topics
 from services.store.metrics import StoreMetrics
 from services.store.migrations import migrate
 from services.store.pipeline import Pipeline
+from services.store.retention import apply_retention
+from services.store.tiers import Roller
 
 log = structlog.get_logger()
 
 GRACE_S = 2.0
 """How long a flush may go on after SIGTERM. An insert that hangs is given up, and repeated at the next start."""
+
+ROLLER_GRACE_S = 0.3
+"""How long to wait for the roller then. What it leaves half-done is done anew at the next start."""
 
 
 class _Overdue(BaseException):
@@ -54,10 +59,17 @@ def run(settings: Settings, *, metrics_port: int | None = None, metrics_host: st
         if metrics_port is not None:
             start_http_server(metrics_port, metrics_host, registry=metrics.registry)
         migrate(settings)
+        apply_retention(settings)
         ensure_topics(settings)
         pipeline = Pipeline(settings, metrics, stopping)
+        roller = Roller(settings, metrics, stopping)
+        roller.start()
         log.info("store is running", kafka=settings.kafka)
-        pipeline.run()
+        try:
+            pipeline.run()
+        finally:
+            stopping.set()
+            roller.join(ROLLER_GRACE_S)
     except _Overdue:
         log.warning("stopped before the flush at hand was done; it is repeated at the next start")
     finally:

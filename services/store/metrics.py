@@ -52,6 +52,32 @@ class StoreMetrics:
             "1 while a flush is being tried again because ClickHouse or Kafka is away, else 0.",
             registry=self.registry,
         )
+        self.to_roll = Gauge(
+            "contactpulse_store_hours_to_roll",
+            "Hours of slices that are over and not rolled up to their newest slice. Thousands after an import.",
+            registry=self.registry,
+        )
+        self.rolled = Counter(
+            "contactpulse_store_rolled",
+            "Hours and days of slices rolled up. One whose slices changed afterwards counts again.",
+            ["tier"],
+            registry=self.registry,
+        )
+        self.roll_seconds = Histogram(
+            "contactpulse_store_roll_seconds",
+            "How long it took to roll up a batch of hours or days.",
+            ["tier"],
+            buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+            registry=self.registry,
+        )
+        self.roll_failures = Counter(
+            "contactpulse_store_roll_failures",
+            "Tries to roll up that failed and are repeated. Answers stay right meanwhile, but cost more.",
+            registry=self.registry,
+        )
+        for tier in ("hour", "day"):
+            self.rolled.labels(tier)
+            self.roll_seconds.labels(tier)
         for table in TABLES:
             self.rows.labels(table)
             self.refused.labels(table)

@@ -15,6 +15,7 @@ from services.store.metrics import StoreMetrics
 from services.store.refusals import DeadLetters, Refused, insert_around, refused_limit
 from services.store.routes import TABLES, UNROUTED, Router
 from services.store.source import Source
+from services.store.touches import TOUCHES, Touches
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class Pipeline:
         self._stopping = stopping
         self._router = Router(settings)
         self._tables = Tables(settings)
+        self._touches = Touches()
         self._dead = DeadLetters(settings)
         self._source = Source(settings, self._router.topics, metrics, stopping)
 
@@ -78,8 +80,9 @@ class Pipeline:
         """Insert and commit a batch; returns the next one and when it is due."""
         due = monotonic() + self._flush_s
         for table in TABLES:
-            pieces = batch.tables.get(table)
-            if pieces:
+            if table == TOUCHES:
+                self._touch()
+            elif pieces := batch.tables.get(table):
                 self._write(table, pieces)
         self._source.done(batch.offsets)
         self._source.measure_lag()
@@ -98,9 +101,18 @@ class Pipeline:
             self._bury(table, refused)
         self._metrics.rows.labels(table).inc(rows - len(refused))
 
+    def _touch(self) -> None:
+        """Tell which hours the slices just inserted belong to."""
+        rows = self._touches.rows()
+        if rows:
+            self._insert(TOUCHES, b"\n".join(rows))
+            self._metrics.rows.labels(TOUCHES).inc(len(rows))
+            self._touches.forget()
+
     def _insert(self, table: str, ndjson: bytes) -> None:
         seconds = self._patiently("clickhouse", lambda: self._tables.insert(table, ndjson))
         self._metrics.insert_seconds.labels(table).observe(seconds)
+        self._touches.note(table, ndjson)
 
     def _bury(self, table: str, refused: list[Refused]) -> None:
         self._patiently("kafka", lambda: self._dead.send(refused))

@@ -1,4 +1,4 @@
-"""Which records become rows of which table. Outcomes, slices and watermarks pass as the bytes they are."""
+"""Which records become rows of which table. All but events pass as the bytes they are."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -10,9 +10,14 @@ from schemas.errors import EventRejected
 from schemas.event import decode_event
 from schemas.settings import Settings
 from schemas.topics import Topic
+from services.store.touches import TOUCHES
 
-TABLES = ("policies", "events", "outcomes", "clock_slices", "contact_slices", "watermarks")
-"""In the order of their inserts: the watermark last, so that it does not promise what is still to be inserted."""
+TABLES = ("policies", "events", "outcomes", "clock_slices", "contact_slices", TOUCHES, "cases", "watermarks")
+"""In the order of their inserts: touches after the slices they are of, the watermark last, so that it does not promise
+what is still to be inserted."""
+
+UNKNOWN_PARTITION = 65_535
+"""Of events that came by another way than Kafka, as the table has it."""
 
 UNROUTED = "unrouted"
 """Stands for the table of records that belong to none."""
@@ -34,7 +39,7 @@ Rows = Callable[[Record], bytes]
 
 
 class EventRow(msgspec.Struct, gc=False):
-    """A row of table `events`; `body` is the event as it was sent."""
+    """A row of table `events`; `body` is the event as it was sent, `partition` and `offset` tell where in Kafka."""
 
     case_id: str
     occurred_at: str
@@ -47,6 +52,8 @@ class EventRow(msgspec.Struct, gc=False):
     source: str | None
     body: str
     received_at: str
+    partition: int
+    offset: int
 
 
 class Router:
@@ -55,6 +62,7 @@ class Router:
     def __init__(self, settings: Settings) -> None:
         plain: Mapping[str, str] = {
             settings.topic(Topic.OUTCOMES): "outcomes",
+            settings.topic(Topic.CUSTOMERS): "cases",
             settings.topic(Topic.WATERMARKS): "watermarks",
             settings.topic(Topic.POLICIES): "policies",
         }
@@ -73,7 +81,7 @@ class Router:
         """Table and NDJSON of a record. Raises `ValueError` for a record that belongs to no table."""
         value = record.value or b""
         if record.topic == self._events_topic:
-            return "events", event_rows(value, record.timestamp)
+            return "events", event_rows(value, record.timestamp, record.partition, record.offset)
         if record.topic == self._rollups_topic:
             table = self._rollups.get(record.key)
             if table is None:
@@ -82,7 +90,7 @@ class Router:
         return self._plain[record.topic], value
 
 
-def event_rows(value: bytes, received_ms: int) -> bytes:
+def event_rows(value: bytes, received_ms: int, partition: int = UNKNOWN_PARTITION, offset: int = -1) -> bytes:
     """The rows of the valid events among the lines of a record. Invalid ones are the worker's to dead-letter."""
     received_at = times.text(received_ms)
     rows = []
@@ -106,6 +114,8 @@ def event_rows(value: bytes, received_ms: int) -> bytes:
                 event.source,
                 line.decode(),
                 received_at,
+                partition,
+                offset,
             )
         )
     return bytes(_encoder.encode_lines(rows))

@@ -18,6 +18,7 @@ from services.what_if.screen import SHOWN_FLIPS, show
 from streams.what_if.compare import Flip
 
 CURRENT = "current"
+_PIPE_WIDTH = 400
 
 
 def run(
@@ -52,7 +53,9 @@ def run(
             write(flip)
 
         report = what_if(settings, question, progress, on_flip)
-    show(Console(), question, report, first)
+    console = Console()
+    # Into a pipe or file nothing is cut: a case's id is what somebody looks for there.
+    show(console if console.is_terminal else Console(width=_PIPE_WIDTH), question, report, first)
 
 
 @contextmanager

@@ -50,9 +50,11 @@ class Case(msgspec.Struct, array_like=True, gc=False):
     """A case: the facts known of it, in order, and what they add up to.
 
     `facts` is keyed by event_id and ordered by (time, event_id). `bucket` (of checkpoints), `touched` (its last
-    arrival), `timer` (the earliest one set) and `counted` (as open) are the engine's book-keeping; all else is
-    derived from the facts and the stream time, and a fold makes it anew. Facts at or before `judged_to` come too late
-    to be simply applied. Instants are -1 while unknown.
+    arrival), `timer` (the earliest one set), `counted` (as open) and `told_as` (the customer it was last told as one
+    of) are the engine's book-keeping; all else is derived from the facts and the stream time, and a fold makes it anew.
+    Facts at or before `judged_to` come too late to be simply applied. `restate` marks a case whose record says
+    something new. `spans` are the instants at which it became open and ceased to be, in turn. Instants are -1 while
+    unknown.
     """
 
     id: str
@@ -63,6 +65,7 @@ class Case(msgspec.Struct, array_like=True, gc=False):
     next_change: int = NEVER
     timer: int = NEVER
     counted: bool = False
+    told_as: str | None = None
     last_id: str = ""
     last_t: int = -NEVER
     customer: str | None = None
@@ -85,7 +88,16 @@ class Case(msgspec.Struct, array_like=True, gc=False):
     waiting_bot: int = -1
     resolved: int = -1
     resolved_dims: Dims | None = None
+    resolved_business: int = -1
     reopened: bool = False
+    restate: bool = True
+    opened_dims: Dims | None = None
+    spans: list[int] = []
+    complained_at: int = -1
+    complaint_category: str | None = None
+    bot_at: int = -1
+    human: bool = False
+    left: bool = False
 
     @property
     def clocks(self) -> list[Clock]:
@@ -93,6 +105,11 @@ class Case(msgspec.Struct, array_like=True, gc=False):
         return self.ended + self.live
 
     @property
+    def is_open(self) -> bool:
+        """Somebody has still to do something: it was opened, and neither ended nor left by its customer since."""
+        return self.phase == OPEN and not self.left
+
+    @property
     def finished(self) -> bool:
         """Nothing runs, and nothing is expected but late, repeated or reopening events."""
-        return not self.live and (self.phase != OPEN or self.abandoned >= 0)
+        return not self.live and not self.is_open

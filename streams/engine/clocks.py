@@ -161,7 +161,7 @@ class Clocks:
             return clock.started
         for begin, end in clock.runs:
             at = calendar.after(begin, left)
-            if at < end:  # used up just as the pause begins, a target is not yet exceeded: it is due when that ends
+            if at <= end:  # a pause that begins just as the target is used up comes too late, like closing time
                 return at
             left -= calendar.elapsed(begin, end)
         since = clock.since if clock.since >= 0 else resumed
@@ -202,7 +202,7 @@ class Clocks:
                     clock.runs = (*clock.runs, (clock.since, t))
                 clock.done, clock.since = self.elapsed(clock, t), -1
                 self._mark(clock)
-                if clock.state == RUNNING:
+                if clock.state == RUNNING and clock.due > t:  # else it is due now, and waits for nothing but a stop
                     clock.state = PAUSED
         elif clock.since < 0:
             clock.since = t
@@ -227,15 +227,19 @@ class Clocks:
             clock.done = clock.carried + sum(spec.calendar.elapsed(begin, end) for begin, end in clock.runs)
             self._mark(clock)
             self.hold(clock, t, case.pausing)
+            due = self._reached(clock, clock.target)
+            if clock.since < 0:
+                clock.state = RUNNING if due <= t else PAUSED
             if clock.state == RUNNING:
-                clock.due = self._reached(clock, clock.target)
+                clock.due = due
                 self._set_alarm(clock, t)
             self.breach_if_passed(case, clock, t)
         self.set_timer(case)
 
     def backdate(self, case: Case, clock: Clock, pauses: list[tuple[int, int]], t: int) -> None:
         """Lets a clock that began before it was known see the pauses since then: (from when, which reasons)."""
-        clock.since, clock.done, clock.state, clock.due = clock.started, 0, RUNNING, clock.started
+        clock.since, clock.done, clock.state = clock.started, 0, RUNNING
+        clock.due = self._reached(clock, clock.target)
         for at, pausing in pauses:
             self.hold(clock, max(at, clock.started), pausing)
         if clock.state == RUNNING:

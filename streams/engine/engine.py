@@ -14,17 +14,23 @@ from typing import Any, NamedTuple
 import msgspec
 
 from schemas.event import Event
+from schemas.metrics import Measure
 from schemas.outcome import Outcome, VersionedOutcome
 from schemas.policy import PolicyFile
+from schemas.rollup import CaseRecord
 from schemas.times import text
-from streams.engine import waterfall
+from streams.engine import case_records, waterfall
+from streams.engine.agents import Agents
+from streams.engine.ahead import Ahead
 from streams.engine.calendar import NEVER
-from streams.engine.case import BREACHED, OPEN, PAGE, PAUSED, STATE_NAMES, Case, Clock
+from streams.engine.case import BREACHED, PAGE, PAUSED, STATE_NAMES, Case, Clock
 from streams.engine.facts import Dims, DimsTable, DimValues, Fact, FactMaker
+from streams.engine.guard import Guard
 from streams.engine.policies import ClockSpec, PolicyBook
 from streams.engine.rules import Rules
 from streams.engine.slices import Slices
 
+AGENT_STATE = "agent.state"
 BUCKET_CASES = 128
 """Cases of one age share a checkpoint row of this many, so that old quiet cases are not rewritten with busy ones."""
 
@@ -53,19 +59,23 @@ class Engine:
 
     Stream time `now` only rises, through `advance`. `arrival` is when the present input arrives, told by whoever feeds
     the engine: only forgetting goes by it, because stream time leaps over days where old events are read. `changed`
-    holds the cases with clocks to tell of, `dirty` the buckets to checkpoint. Not thread-safe.
+    holds the cases with clocks to tell of, `retold` those whose own record may say something new, `dirty` the buckets
+    to checkpoint. `guarded`: what slices tell apart is bounded. Not thread-safe.
     """
 
-    def __init__(self, book: PolicyBook) -> None:
+    def __init__(self, book: PolicyBook, guarded: bool = False) -> None:
         self.now = -NEVER
         self.arrival = 0
         self.cases: dict[str, Case] = {}
         self.buckets: dict[int, list[Case]] = {}
         self.changed: dict[str, Case] = {}
+        self.retold: dict[str, Case] = {}
         self.withdrawn: list[tuple[Case, Clock, str | None]] = []
         self.dirty: set[int] = set()
-        self.slices = Slices()
         self.table = DimsTable()
+        self.slices = Slices(Guard(self.table) if guarded else None)
+        self.agents = Agents(self.slices, self.table)
+        self.ahead = Ahead()
         self.book = book
         self.rules = Rules(book, self.slices, self.table)
         self._fact = FactMaker(self.table).make
@@ -80,6 +90,8 @@ class Engine:
 
     def apply(self, event: Event) -> bool:
         """Applies one event; False where its id was known already. Raises `EventRejected` for invalid `data`."""
+        if event.type == AGENT_STATE:
+            return self.agents.tell(event, self.arrival)
         return self.apply_fact(event.case_id or home_of(event), event.event_id, self._fact(event))
 
     def apply_fact(self, case_id: str, event_id: str, fact: Fact) -> bool:
@@ -126,6 +138,22 @@ class Engine:
                 self.rules.advance(case, now)
             self._touch(case)
 
+    def settle(self) -> None:
+        """Books the time of agents up to stream time. Apart from `advance`, which is called far more often than agents'
+        time is looked at."""
+        self.agents.settle(self.now)
+
+    def arrived(self, event: Event, t: int, late: bool) -> None:
+        """Counts an event just applied, and whether it came after its minute had been told."""
+        if event.type == AGENT_STATE:
+            e = event
+            dims = self.table.of((e.channel, e.team, e.agent_id, e.priority, e.customer_tier, e.category, e.queue))
+        else:
+            dims = self.cases[event.case_id or home_of(event)].dims
+        self.slices.add(t, dims, Measure.EVENTS)
+        if late:
+            self.slices.add(t, dims, Measure.EVENTS_LATE)
+
     def change_policy(self, file: PolicyFile) -> None:
         """From just after now on another policy file is in force.
 
@@ -162,12 +190,46 @@ class Engine:
         self.withdrawn.clear()
         return told
 
-    def outcomes(self) -> Iterator[Outcome]:
-        """All clock records as of now, by case_id, clock, seq."""
+    def take_cases(self, partition: int, version: int) -> tuple[list[CaseRecord], list[CaseRecord]]:
+        """The cases with something new to tell of themselves, each once: those that turned out to be another's, as told
+        to the customer before under `version`; and all of them as they are, under the version after it."""
+        withdrawn: list[CaseRecord] = []
+        told: list[CaseRecord] = []
+        at = text(self.arrival)
+        for case in self.retold.values():
+            if not case.restate or case.opened < 0:
+                continue
+            case.restate = False
+            # Of all it ever was: an owner before us may have told what our checkpoint does not know.
+            others = {fact.customer for fact in case.facts.values()} | {case.told_as}
+            for other in others - {None, case.customer}:
+                withdrawn.append(self._case_record(case, other, partition, version, 1, at))
+            case.told_as = case.customer
+            told.append(self._case_record(case, case.customer, partition, version + 1, 0, at))
+        self.retold.clear()
+        return withdrawn, told
+
+    def case_records(self) -> list[CaseRecord]:
+        """What every case that was opened tells of itself as of now."""
+        return [self._case_record(case, case.customer, 0, 1, 0, "") for case in self.all_cases() if case.opened >= 0]
+
+    def _case_record(
+        self, case: Case, customer: str | None, partition: int, version: int, withdrawn: int, at: str
+    ) -> CaseRecord:
+        window = self.book.metrics(case.opened).repeat_window
+        fields = (*case_records.fields(case, customer), window / 1000, partition, version, withdrawn, at)
+        return CaseRecord(*fields)
+
+    def all_cases(self) -> list[Case]:
+        """Every case, those packed away too."""
         cases = list(self.cases.values())
         for bucket, chilled in self.chilled.items():
             cases += self.thaw(bucket, chilled.slot)
-        for case in sorted(cases, key=lambda c: c.id):
+        return cases
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """All clock records as of now, by case_id, clock, seq."""
+        for case in sorted(self.all_cases(), key=lambda c: c.id):
             for clock in sorted(case.clocks, key=lambda c: (c.name, c.seq)):
                 yield Outcome(*self._record(case, clock))
 
@@ -190,8 +252,11 @@ class Engine:
             self.dirty.add(bucket)
         return dropped
 
-    def knows(self, case_id: str) -> bool:
-        """Whether a case is here, in memory or packed away."""
+    def is_home_of(self, event: Event) -> bool:
+        """Whether the case of an event, or its agent, is known here, in memory or packed away."""
+        if event.type == AGENT_STATE:
+            return event.agent_id in self.agents.all
+        case_id = event.case_id or home_of(event)
         return case_id in self.cases or case_id in self.cold
 
     def chill(self, idle_since: int, slots: Mapping[int, int]) -> None:
@@ -237,7 +302,10 @@ class Engine:
                 yield case.dims
                 yield from (fact.dims for fact in case.facts.values() if fact.dims is not None)
                 yield from (clock.dims for clock in case.clocks if clock.dims is not None)
-                yield from (dims for dims in (case.resolved_dims, case.abandoned_dims) if dims is not None)
+                own = (case.opened_dims, case.resolved_dims, case.abandoned_dims)
+                yield from (dims for dims in own if dims is not None)
+            for agent in self.agents.all.values():
+                yield from (spell.dims for spell in agent.spells)
             for tuples in self.slices.minutes.values():
                 yield from tuples
 
@@ -334,14 +402,14 @@ class Engine:
     def _touch(self, case: Case) -> None:
         case.touched = self.arrival
         self.dirty.add(case.bucket)
-        self.changed[case.id] = case
+        self.changed[case.id] = self.retold[case.id] = case
         # At most one timer a case is waited for; a later one is set when that comes up.
         if case.next_alarm < case.timer:
             case.timer = case.next_alarm
             if not case.live:
                 case.next_change = self.book.change_after(case.last_t)
             heappush(self._timers, (case.next_alarm, case.id))
-        is_open = case.phase == OPEN and case.abandoned < 0
+        is_open = case.is_open
         if is_open is not case.counted:
             case.counted = is_open
             self.open_cases += 1 if is_open else -1
@@ -369,18 +437,20 @@ class Engine:
         self.rules.withdrawn.clear()  # of both folds; what counts is what was there before and is not now
         for clock in case.clocks:
             old = before.pop((clock.name, clock.seq), None)
-            if old is not None and not old.changed:
-                folded, clock.changed, clock.cause = clock.cause, False, old.cause
-                clock.changed = clock != old or (clock.dims is None and case.dims is not was.dims)
-                clock.cause = cause if clock.changed else folded
-            else:
+            if old is None:
                 clock.cause = cause
+                continue
+            # Of a change not told yet the event that made it stays the cause, whatever comes before it is told.
+            folded, clock.changed, clock.cause = clock.cause, old.changed, old.cause
+            differs = clock != old or (clock.dims is None and case.dims is not was.dims)
+            clock.changed = old.changed or differs
+            clock.cause = cause if differs else old.cause if old.changed else folded
         self.withdrawn += [(case, clock, cause) for clock in before.values()]
 
     def _fold(self, case: Case, facts: dict[str, Fact]) -> None:
         fresh = Case(
             case.id, facts, case.bucket, case.touched, self.table.nothing, self.book.change_after(-NEVER), case.timer,
-            case.counted,
+            case.counted, case.told_as,
         )  # fmt: skip
         step = self.rules.step
         for event_id, fact in facts.items():

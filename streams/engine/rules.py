@@ -58,6 +58,7 @@ class Rules:
             "sentiment.scored": measures.scored,
             "quality.audited": measures.audited,
             "agent.praised": measures.praised,
+            "suggestion.adopted": measures.adopted,
         }
         for name, rule in rules.items():
             self._by_kind[KIND[name]] = rule
@@ -72,12 +73,13 @@ class Rules:
         if fact.dims is not None:
             dims = self._merge(case.dims, fact.dims)
             if dims is not case.dims:
-                case.dims = dims
+                case.dims, case.restate = dims, True
                 for clock in case.live:
                     if clock.dims is None:  # its record shows the case's present values
                         clock.changed, clock.cause = True, event_id
-        if fact.customer is not None:
-            case.customer = fact.customer
+        if fact.customer is not None and fact.customer != case.customer:
+            self._measures.customer(case, fact.customer)
+            case.restate = True
         trigger = _key(fact) if fact.kind in self._book.triggers else None
         if trigger is not None:
             self._stop_custom(case, fact, trigger)
@@ -86,6 +88,9 @@ class Rules:
             rule(case, fact)
         if trigger is not None:
             self._start_custom(case, fact, trigger)
+        if case.is_open is not bool(len(case.spans) & 1):
+            case.spans.append(fact.t)
+            case.restate = True
 
     def advance(self, case: Case, now: int) -> None:
         """Time passes: warnings, breaches and new policies up to `now`, each at its instant."""
@@ -138,7 +143,7 @@ class Rules:
     def _queued(self, case: Case, fact: Fact) -> None:
         first = case.queued < 0
         if first:
-            case.queued = fact.t
+            case.queued, case.restate = fact.t, True
         if case.phase in (NEW, CLOSED):
             return
         clock = live(case, "connect")
@@ -150,8 +155,9 @@ class Rules:
             self.withdrawn.append(clock)  # the policy of the queue does not promise a connection
 
     def _connected(self, case: Case, fact: Fact) -> None:
+        self._measures.human(case)
         if case.connected < 0:
-            case.connected = fact.t
+            case.connected, case.restate = fact.t, True
             self._measures.connected(case, fact.t)
         self.clocks.stop_named(case, "connect", fact.t)
 
@@ -160,6 +166,7 @@ class Rules:
         if case.abandoned < 0:
             case.abandoned = t
             self._measures.abandoned(case, t)
+        case.left = case.phase == OPEN
         clock = live(case, "connect")
         if clock is not None and clock.state != BREACHED and self.clocks.elapsed(clock, t) >= clock.target:
             self.clocks.breach_at(case, clock, t)  # "cancelled if before due": at the due instant it is too late
@@ -184,6 +191,7 @@ class Rules:
         t = fact.t
         if case.opened >= 0:
             self._measures.resolved(case, t)
+            case.restate = True
         self._nothing_waits(case)
         if case.phase not in (NEW, CLOSED):
             case.phase = RESOLVED
@@ -196,7 +204,7 @@ class Rules:
             return
         t = fact.t
         self._measures.reopened(case, t)
-        case.phase, case.abandoned = OPEN, -1
+        case.phase, case.abandoned, case.left = OPEN, -1, False
         before = next((c for c in reversed(case.ended) if c.name == "resolution"), None)
         done = 0
         if before is not None:
@@ -242,8 +250,9 @@ class Rules:
     def _agent_said(self, case: Case, fact: Fact) -> None:
         t = fact.t
         self._nothing_waits(case)
+        self._measures.human(case)
         if case.answered < 0 and case.opened >= 0:
-            case.answered = t
+            case.answered, case.restate = t, True
             self._measures.first_response(case, t)
         for clock in case.live[:]:
             if clock.name in ANSWERED_BY_AGENT:
@@ -263,6 +272,9 @@ class Rules:
     # Complaints, promises, milestones
 
     def _complained(self, case: Case, fact: Fact) -> None:
+        category = None if fact.data is None else fact.data[0]
+        if category is not None and category != case.complaint_category:
+            case.complaint_category, case.restate = str(category), True
         self._becomes_complaint(case, fact.t)
         self._promise_complaint(case, fact.t)
 

@@ -1,59 +1,33 @@
-"""The engine's state as packed rows, and back: what a checkpoint writes and a recovery reads.
-
-Rows are opaque bytes under short keys of one source partition. A bucket of cases or a block of slices is written only
-when it changed, into a slot that the last manifest does not name; the manifest, written last, names the slots that are
-true together with the position they belong to. So a crash at any moment leaves the last manifest whole.
-
-Slots 0 and 1 are used in even epochs, 2 and 3 in odd ones, and a manifest's key carries its epoch: a worker that lost
-its partition without noticing can write one more checkpoint without touching a row that its successor relies on.
-"""
+"""The state of both stages as parts of a checkpoint, and back: buckets of cases, of agents, of customers."""
 
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 from typing import Any
 
 import msgspec
 from lz4.frame import compress, decompress
 
-from schemas.errors import WorkFailed
 from schemas.policy import PolicyFile, parse_policy
+from streams.engine.agents import PackedSpell
+from streams.engine.ahead import Waiting
 from streams.engine.case import Case
-from streams.engine.engine import BUCKET_CASES, Chilled, Engine, pack_object
-from streams.engine.facts import Dims, DimValues
+from streams.engine.checkpoint import (
+    Checkpoint,
+    Manifest,
+    Read,
+    Row,
+    digest_of,
+    load_slices,
+    newest_manifest,
+    pack,
+    row_of,
+)
+from streams.engine.customers import Customer, Customers
+from streams.engine.engine import BUCKET_CASES, Chilled, Engine
+from streams.engine.facts import Dims
 from streams.engine.policies import ClockSpec, PolicyBook
-from streams.engine.slices import Counts
 
-FORM = 2
-"""Of the rows; what another version of the product wrote is refused."""
-MANIFEST_KEYS = 4
 SPARSE = BUCKET_CASES // 4
 """A bucket with fewer cases is poured into the newest one when it would have to be written anyway."""
-
-Row = tuple[str, bytes | None]
-"""A key and its new value; None deletes."""
-
-_pack = msgspec.msgpack.Encoder(enc_hook=pack_object).encode
-_unpack_slices = msgspec.msgpack.Decoder(list[tuple[int, DimValues, Counts]]).decode
-
-
-class Manifest(msgspec.Struct, array_like=True):
-    """What is true of a partition's rows. `position` is the last applied offset, -1 before the first.
-
-    `counter` continues versions, `generation` is that of slices, `blocks` holds slot, last touch and generation.
-    Nothing is told at a stream time beyond `horizon` before a later manifest. `policies` holds the policy files so far:
-    from which stream time on, and the digest that names its row. `form` is that of all these rows.
-    """
-
-    epoch: int = 0
-    position: int = -1
-    counter: int = 0
-    generation: int = 0
-    now: int = 0
-    buckets: dict[int, int] = {}
-    blocks: dict[int, tuple[int, int, int]] = {}
-    horizon: int = 0
-    policies: list[tuple[int, str]] = []
-    form: int = 1
 
 
 class Bucket(msgspec.Struct, array_like=True, gc=False):
@@ -66,154 +40,138 @@ class Bucket(msgspec.Struct, array_like=True, gc=False):
 
 
 _unpack_bucket = msgspec.msgpack.Decoder(Bucket).decode
-_unpack_manifest = msgspec.msgpack.Decoder(Manifest).decode
+_unpack_waiting = msgspec.msgpack.Decoder(list[Waiting]).decode
+_unpack_agents = msgspec.msgpack.Decoder(list[tuple[str, int, int, list[PackedSpell]]]).decode
 
 
-def _load(engine: Engine, book: PolicyBook, manifest: Manifest, read: Callable[[str], bytes | None]) -> None:
-    """Fills a new engine from the rows that a manifest names."""
-    dims_of, specs = engine.table.of, book.specs
+def checkpoint_engine(
+    engine: Engine,
+    last: Manifest,
+    position: int,
+    counter: int,
+    horizon: int = 0,
+    chill_idle_since: int | None = None,
+) -> Checkpoint:
+    """A checkpoint of the first stage. `chill_idle_since`: finished cases idle since then are packed away."""
 
-    def unpack_object(type_: type, value: Any) -> Dims | ClockSpec:
-        return specs[value] if type_ is ClockSpec else dims_of(tuple(value))
+    def parts(last: Manifest) -> Iterator[Row]:
+        if chill_idle_since is not None:
+            slots = {int(name[1:]): slot for name, slot in last.slots.items() if name[0] == "b"}
+            engine.chill(chill_idle_since, slots)
+        engine.merge_sparse(SPARSE)
+        for bucket in sorted(engine.dirty):
+            cases = engine.buckets.get(bucket)
+            yield f"b{bucket}", _pack_bucket(cases) if cases else None
+        engine.dirty.clear()
+        for bucket in sorted(engine.agents.dirty):
+            agents = engine.agents.dump(bucket)
+            yield f"a{bucket}", compress(pack(agents)) if agents else None
+        engine.agents.dirty.clear()
+        for minute in sorted(engine.ahead.dirty):
+            waiting = engine.ahead.minutes.get(minute)
+            yield f"w{minute}", compress(pack(waiting)) if waiting else None
+        engine.ahead.dirty.clear()
 
-    unpack = msgspec.msgpack.Decoder(list[Case], dec_hook=unpack_object).decode
-
-    def bucket_row(bucket: int, slot: int) -> Bucket:
-        return _unpack_bucket(_row(read, f"b{bucket}.{slot}"))
-
-    engine.thaw = lambda bucket, slot: unpack(decompress(bucket_row(bucket, slot).cases))
-    for bucket, slot in sorted(manifest.buckets.items()):
-        packed = bucket_row(bucket, slot)
-        if packed.finished:
-            engine.chill_bucket(bucket, Chilled(slot, packed.touched, packed.ids))
-        else:
-            engine.load(bucket, unpack(decompress(packed.cases)))
-    engine.slices.generation = manifest.generation
-    for block, (slot, touched, generation) in manifest.blocks.items():
-        engine.slices.touched[block], engine.slices.born[block] = touched, generation
-        engine.slices.load(_unpack_slices(decompress(_row(read, f"s{block}.{slot}"))), engine.table)
-    engine.now = manifest.now
-    engine.restored()
+    manifest = Manifest(
+        position=position,
+        counter=counter,
+        now=engine.now,
+        horizon=max(last.horizon, horizon),
+        settled=engine.agents.settled,
+    )
+    policies = list(zip((0, *engine.book.since), engine.book.texts, strict=True))
+    return Checkpoint(last, manifest, engine.slices, parts, policies)
 
 
 def _pack_bucket(cases: list[Case]) -> bytes:
-    return _pack(
+    return pack(
         Bucket(
             [case.id for case in cases],
             max(case.touched for case in cases),
             all(case.finished for case in cases),
-            compress(_pack(cases)),
+            compress(pack(cases)),
         )
     )
 
 
-def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:16]
-
-
-def _row(read: Callable[[str], bytes | None], key: str) -> bytes:
-    row = read(key)
-    if row is None:
-        raise LookupError(f"checkpoint row {key} is named by the manifest but not there")
-    return row
-
-
-class Checkpoint:
-    """One checkpoint: `rows` first, then (durably) `manifest_row`, then `garbage`."""
-
-    def __init__(
-        self,
-        engine: Engine,
-        last: Manifest,
-        position: int,
-        counter: int,
-        horizon: int = 0,
-        chill_idle_since: int | None = None,
-    ) -> None:
-        self._engine = engine
-        self._last = last
-        self.manifest = Manifest(
-            last.epoch,
-            position,
-            counter,
-            engine.slices.generation,
-            engine.now,
-            dict(last.buckets),
-            dict(last.blocks),
-            max(last.horizon, horizon),
-            [(since, _digest(text)) for since, text in zip((0, *engine.book.since), engine.book.texts, strict=True)],
-            FORM,
-        )
-        self._gone: list[str] = []
-        self._chill_idle_since = chill_idle_since
-
-    def policies(self) -> Iterator[Row]:
-        """The policy files that the last manifest does not name."""
-        for (_, digest), text in zip(self.manifest.policies, self._engine.book.texts, strict=True):
-            if digest not in {known for _, known in self._last.policies}:
-                yield f"p{digest}", text.encode()
-
-    def rows(self) -> Iterator[Row]:
-        """Policies, and the changed buckets and blocks, each in a slot that the last manifest does not name."""
-        engine, manifest = self._engine, self.manifest
-        yield from self.policies()
-        if self._chill_idle_since is not None:
-            engine.chill(self._chill_idle_since, self._last.buckets)
-        engine.merge_sparse(SPARSE)
-        for bucket in sorted(engine.dirty):
-            cases = engine.buckets.get(bucket)
-            if cases:
-                manifest.buckets[bucket] = slot = self._slot(manifest.buckets.get(bucket))
-                yield f"b{bucket}.{slot}", _pack_bucket(cases)
-            elif manifest.buckets.pop(bucket, None) is not None:
-                self._gone.append(f"b{bucket}")
-        engine.dirty.clear()
-        for block in sorted(engine.slices.blocks):
-            before = manifest.blocks.get(block)
-            slot = self._slot(before[0] if before else None)
-            manifest.blocks[block] = slot, engine.slices.touched[block], engine.slices.born[block]
-            yield f"s{block}.{slot}", compress(_pack(engine.slices.dump(block)))
-        engine.slices.blocks.clear()
-        for block in manifest.blocks.keys() - engine.slices.touched.keys():
-            del manifest.blocks[block]
-            self._gone.append(f"s{block}")
-
-    def manifest_row(self) -> Row:
-        """The row that makes this checkpoint the true one."""
-        return f"m{self.manifest.epoch % MANIFEST_KEYS}", _pack(self.manifest)
-
-    def garbage(self) -> Iterator[Row]:
-        """Rows that no manifest names any more."""
-        for name in self._gone:
-            for slot in range(4):
-                yield f"{name}.{slot}", None
-
-    def _slot(self, last: int | None) -> int:
-        first = self._last.epoch % 2 * 2
-        return first + 1 if last == first else first
-
-
-def new_engine(policy: PolicyFile, read: Callable[[str], bytes | None]) -> tuple[Engine, Manifest]:
+def new_engine(policy: PolicyFile, read: Read, guarded: bool = False) -> tuple[Engine, Manifest]:
     """An engine with the state that the rows hold, and their manifest (a blank one where there is none).
 
     `policy` is for a partition without state; any other goes on under the files it knows. Raises `WorkFailed` where
     the rows cannot be used.
     """
-    found = [_unpack_manifest(row) for n in range(MANIFEST_KEYS) if (row := read(f"m{n}")) is not None]
-    if not found:
-        return Engine(PolicyBook(policy)), Manifest()
-    manifest = max(found, key=lambda m: (m.epoch, m.counter, m.position))
-    if manifest.form != FORM:
-        raise WorkFailed(f"the checkpoints have form {manifest.form}, this version reads {FORM}: start with new topics")
+    manifest = newest_manifest(read)
+    if manifest is None:
+        engine = Engine(PolicyBook(policy), guarded)
+        engine.thaw = _thaw(engine, read)
+        return engine, Manifest()
     book: PolicyBook | None = None
     for since, digest in manifest.policies:
-        text = _row(read, f"p{digest}").decode()
-        file = policy if text == policy.text else parse_policy(text, "stored policy")
+        text = row_of(read, f"p{digest}").decode()
+        file = policy if digest == digest_of(policy.text) else parse_policy(text, "stored policy")
         if book is None:
             book = PolicyBook(file)
         else:
             book.add(file, since)
     assert book is not None
-    engine = Engine(book)
-    _load(engine, book, manifest, read)
+    engine = Engine(book, guarded)
+    _load(engine, manifest, read)
     return engine, manifest
+
+
+def _load(engine: Engine, manifest: Manifest, read: Read) -> None:
+    """Fills a new engine from the rows that a manifest names."""
+    engine.thaw = thaw = _thaw(engine, read)
+    for bucket, slot in sorted((int(name[1:]), slot) for name, slot in manifest.slots.items() if name[0] == "b"):
+        packed = _unpack_bucket(row_of(read, f"b{bucket}.{slot}"))
+        if packed.finished:
+            engine.chill_bucket(bucket, Chilled(slot, packed.touched, packed.ids))
+        else:
+            engine.load(bucket, thaw(bucket, slot))
+    for name, slot in manifest.slots.items():
+        if name[0] == "a":
+            engine.agents.load(int(name[1:]), _unpack_agents(decompress(row_of(read, f"{name}.{slot}"))))
+        elif name[0] == "w":
+            engine.ahead.load(int(name[1:]), _unpack_waiting(decompress(row_of(read, f"{name}.{slot}"))))
+    load_slices(engine.slices, engine.table, manifest, read)
+    engine.now, engine.agents.settled = manifest.now, manifest.settled
+    engine.restored()
+
+
+def _thaw(engine: Engine, read: Read) -> Callable[[int, int], list[Case]]:
+    """What brings the cases of a bucket back from its row in a slot."""
+    dims_of, specs = engine.table.of, engine.book.specs
+
+    def unpack_object(type_: type, value: Any) -> Dims | ClockSpec:
+        return specs[value] if type_ is ClockSpec else dims_of(tuple(value))
+
+    unpack = msgspec.msgpack.Decoder(list[Case], dec_hook=unpack_object).decode
+    return lambda bucket, slot: unpack(decompress(_unpack_bucket(row_of(read, f"b{bucket}.{slot}")).cases))
+
+
+def checkpoint_customers(customers: Customers, last: Manifest, position: int, counter: int) -> Checkpoint:
+    """A checkpoint of the second stage."""
+
+    def parts(last: Manifest) -> Iterator[Row]:
+        for bucket in sorted(customers.dirty):
+            packed = customers.buckets.get(bucket)
+            yield f"c{bucket}", compress(pack(packed)) if packed else None
+        customers.dirty.clear()
+
+    manifest = Manifest(position=position, counter=counter)
+    return Checkpoint(last, manifest, customers.slices, parts)
+
+
+def new_customers(read: Read, guarded: bool = False) -> tuple[Customers, Manifest]:
+    """The second stage with the state that the rows hold, and their manifest, as `new_engine`."""
+    customers = Customers(guarded)
+    manifest = newest_manifest(read)
+    if manifest is None:
+        return customers, Manifest()
+    dims_of = customers.table.of
+    unpack = msgspec.msgpack.Decoder(list[Customer], dec_hook=lambda _, value: dims_of(tuple(value))).decode
+    for name, slot in manifest.slots.items():
+        if name[0] == "c":
+            customers.load(int(name[1:]), unpack(decompress(row_of(read, f"{name}.{slot}"))))
+    load_slices(customers.slices, customers.table, manifest, read)
+    return customers, manifest

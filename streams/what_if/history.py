@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from schemas.errors import EventRejected
 from schemas.event import decode_envelope
+from streams.engine.engine import AGENT_STATE
 from streams.engine.facts import KIND, DimsTable, Fact, FactMaker
 from streams.what_if.policies import Pair
 
@@ -64,7 +65,7 @@ class Histories:
                     yield History(case_id, facts, events)
                 case_id, seen, facts, events, dims, last = row_case, set(), {}, 0, nothing, -1
             events += 1
-            if event_id in seen:
+            if event_id in seen or type_ == AGENT_STATE:  # an agent's state says nothing of a case
                 continue
             seen.add(event_id)
             fact = None

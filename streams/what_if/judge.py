@@ -17,6 +17,9 @@ class NoSlices(Slices):
     def add(self, t: int, dims: Dims, key: str, n: int = 1) -> None:
         """Does nothing."""
 
+    def measure(self, t: int, dims: Dims, duration: str, ms: int, n: int = 1) -> None:
+        """Does nothing."""
+
     def at(self, t: int, dims: Dims) -> Counts:
         """Counts that nobody reads."""
         return self._nowhere

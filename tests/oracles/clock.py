@@ -55,19 +55,18 @@ class Clock:
         return self.carried + sum((self.hours.elapsed(a, b) for a, b, p in self.stretches(until) if not p), ZERO)
 
     def reached(self, level: timedelta, until: datetime) -> datetime | None:
-        """The first instant up to `until` at which so much had been counted. A pause that begins at that very instant
-        puts it off to the end of the pause; closing time does not."""
-        at, left = None, level - self.carried
+        """The first instant up to `until` at which so much had been counted. Neither a pause nor a closing time that
+        begins at that very instant puts it off."""
+        left = level - self.carried
         if left <= ZERO:
             return self.started
         for a, b, paused in self.stretches(until):
-            if paused:
-                at = b if a == at else at
-            elif at is None:
+            if not paused:
                 counted = self.hours.elapsed(a, b)
-                at = self.hours.after(a, left) if counted >= left else None
+                if counted >= left:
+                    return self.hours.after(a, left)
                 left -= counted
-        return at
+        return None
 
     def notice(self, now: datetime, dims: Json) -> None:
         """Breaches it where it was due before `now`, or has counted too much already."""
@@ -90,12 +89,13 @@ class Clock:
 
     def record(self, case_id: str, now: datetime, dims: Json) -> Json:
         """Its outcome record as of `now`; `dims` are the case's present dimensions."""
+        now = max(now, self.started)  # one that an event ahead of stream time started has counted nothing yet
         end = self.stopped or now
         elapsed = self.elapsed(end)
         due: datetime | None
         if self.breached:
             state, due = "breached", self.breached
-        elif not self.stopped and self.paused(now):
+        elif not self.stopped and self.paused(now) and self.reached(self.target, now) is None:
             state, due = "paused", None
         else:
             state = "running" if not self.stopped else "cancelled" if self.cancelled else "met"

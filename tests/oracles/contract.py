@@ -9,7 +9,8 @@ from typing import Any
 
 Json = dict[str, Any]
 DIMS = ("channel", "team", "agent_id", "priority", "customer_tier", "category", "queue")
-CASELESS = ("agent.state", "agent.praised", "suggestion.adopted")
+AGENT_STATE = "agent.state"
+CASELESS = (AGENT_STATE, "agent.praised", "suggestion.adopted")
 ZERO = timedelta()
 MS = timedelta(milliseconds=1)
 UNITS = {"ms": MS, "s": 1000 * MS, "m": 60_000 * MS, "h": 3_600_000 * MS, "d": timedelta(1)}
@@ -44,9 +45,9 @@ def unique(events: Iterable[Json]) -> list[Json]:
 
 
 def cases_of(events: Iterable[Json]) -> dict[str, list[Json]]:
-    """The events that count, in order, by case."""
+    """The events that count, in order, by case. What an agent is doing says nothing of a case, even if it names one."""
     sorted_out: dict[str, list[Json]] = defaultdict(list)
     for event in events:
-        if event.get("case_id") is not None:
+        if event.get("case_id") is not None and event["type"] != AGENT_STATE:
             sorted_out[event["case_id"]].append(event)
     return {case_id: unique(of_case) for case_id, of_case in sorted_out.items()}

@@ -17,8 +17,9 @@ from tests.oracles.promises import COMPLAINT_CLOCKS, DEFAULT_CALLBACK, STANDARD_
 
 @dataclass
 class Case:
-    """A case while it is walked. `history` holds the dimensions after each event, `reopenings` the numbers of those
-    events that reopened it. `working`: opened, and neither resolved nor closed since."""
+    """A case while it is walked. `history` and `complaints` hold the dimensions and the complaint flag after each
+    event, `reopenings` the numbers of those that reopened it. `working`: opened, and neither resolved nor closed since.
+    """
 
     policy: Policy
     dims: Json = field(default_factory=lambda: dict.fromkeys(DIMS))
@@ -34,6 +35,7 @@ class Case:
     reasons: Reasons = frozenset()
     pauses: list[tuple[datetime, Reasons]] = field(default_factory=list)
     history: list[Json] = field(default_factory=list)
+    complaints: list[bool] = field(default_factory=list)
     clocks: list[Clock] = field(default_factory=list)
     reopenings: list[int] = field(default_factory=list)
 
@@ -112,6 +114,7 @@ class Case:
         grumbled = self.complaint
         self.learn(event, data)
         self.history.append(dict(self.dims))
+        self.complaints.append(self.complaint)
         self.stop_customs(at, event["type"], data)
         if self.complaint and not grumbled and event["type"] in ("complaint.filed", "contact.opened"):
             self.retarget(at)

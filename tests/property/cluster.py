@@ -1,4 +1,4 @@
-"""Source partitions as a broker and its workers run them, without either: logs, checkpoint tables, owners, readers."""
+"""Both stages as a broker and its workers run them, without either: logs, checkpoint tables, owners, readers."""
 
 import random
 from collections.abc import Sequence
@@ -7,13 +7,30 @@ import msgspec
 
 from schemas.policy import PolicyFile
 from schemas.topics import Topic
-from streams.engine.snapshot import Checkpoint
-from streams.partition import Retention, Send, SourcePartition
+from streams.customer_partition import CustomerPartition
+from streams.engine.checkpoint import Checkpoint
+from streams.partition import SourcePartition
+from streams.stage import Retention, Send, Stage
 from streams.transport import Chunk, Record
 from tests.property.outputs import Told
 
 PARTITIONS = 3
 LATENESS = 300
+RETENTION = Retention(cases=10**12, slices=1_200_000)
+
+
+class Line:
+    """One partition of a stage: its log, its checkpoint table, its owner."""
+
+    def __init__(self, owner: Stage) -> None:
+        self.log: list[bytes] = []
+        self.table: dict[str, bytes] = {}
+        self.owner = owner
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is unread."""
+        return self.owner.position + 1 < len(self.log)
 
 
 class Cluster:
@@ -22,23 +39,43 @@ class Cluster:
     def __init__(self, policy: PolicyFile, wall: int) -> None:
         self.wall = wall
         self.policy = policy
-        self.logs: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
-        self.tables: list[dict[str, bytes]] = [{} for _ in range(PARTITIONS)]
         self.told = Told()
         self.dead: set[bytes] = set()
-        self.owners = [self.take_over(number) for number in range(PARTITIONS)]
+        self.cases: list[Line] = []
+        self.customers: list[Line] = []
+        for number in range(PARTITIONS):
+            for lines, make in ((self.cases, self._source), (self.customers, self._customer)):
+                lines.append(Line(make(number, {})))
+                self._claim(lines[-1])
 
-    def take_over(self, number: int) -> SourcePartition:
+    @property
+    def logs(self) -> list[list[bytes]]:
+        """The event logs."""
+        return [line.log for line in self.cases]
+
+    @property
+    def owners(self) -> list[SourcePartition]:
+        """The owners of the source partitions."""
+        return [line.owner for line in self.cases if isinstance(line.owner, SourcePartition)]
+
+    def take_over(self, line: Line) -> None:
         """A new owner of a partition, as the agent makes one."""
-        retention = Retention(cases=10**12, slices=1_200_000)
-        rows = self.tables[number].get
-        owner = SourcePartition(number, PARTITIONS, self.policy, retention, rows, self.wall, LATENESS)
-        self._manifest(owner, owner.checkpoint(self.wall, 1 << 62))
-        return owner
+        make = self._source if isinstance(line.owner, SourcePartition) else self._customer
+        line.owner = make(line.owner.number, line.table)
+        self._claim(line)
 
-    def read(self, number: int, rng: random.Random) -> None:
+    def _source(self, number: int, table: dict[str, bytes]) -> Stage:
+        return SourcePartition(number, PARTITIONS, self.policy, RETENTION, table.get, self.wall, LATENESS)
+
+    def _customer(self, number: int, table: dict[str, bytes]) -> Stage:
+        return CustomerPartition(number, PARTITIONS, RETENTION, table.get, self.wall)
+
+    def _claim(self, line: Line) -> None:
+        self._manifest(line, line.owner.checkpoint(self.wall, 1 << 62))
+
+    def read(self, line: Line, rng: random.Random) -> None:
         """One chunk from somewhere at or before the next record, then time passes and outputs leave."""
-        owner, log = self.owners[number], self.logs[number]
+        owner, log = line.owner, line.log
         begin = max(0, owner.position + 1 - rng.choice((0, 0, 0, 1, 3)))
         records = numbered(log)[begin : begin + rng.randrange(1, 8)]
         chunk = Chunk(records, begin + len(records), None, len(log))
@@ -49,34 +86,37 @@ class Cluster:
         if rng.randrange(2):
             self.send(owner.slices())
 
-    def checkpoint(self, number: int, rng: random.Random, whole: bool = True) -> None:
+    def checkpoint(self, line: Line, rng: random.Random, whole: bool = True) -> None:
         """A checkpoint; not `whole`: the worker is killed in the middle of it."""
-        owner, table = self.owners[number], self.tables[number]
-        self.send(owner.slices())
-        checkpoint = owner.checkpoint(self.wall, len(self.logs[number]))
+        self.send(line.owner.outcomes() + line.owner.slices())
+        checkpoint = line.owner.checkpoint(self.wall, len(line.log))
         for key, value in checkpoint.rows():
             if not whole and rng.randrange(3) == 0:
                 break
             assert value is not None
-            table[key] = value
+            line.table[key] = value
         if not whole:
-            self.owners[number] = self.take_over(number)
+            self.take_over(line)
             return
-        self._manifest(owner, checkpoint)
+        self._manifest(line, checkpoint)
         for key, _ in checkpoint.garbage():
-            table.pop(key, None)
+            line.table.pop(key, None)
 
-    def _manifest(self, owner: SourcePartition, checkpoint: Checkpoint) -> None:
+    def _manifest(self, line: Line, checkpoint: Checkpoint) -> None:
         for key, value in (*checkpoint.policies(), checkpoint.manifest_row()):
             assert value is not None
-            self.tables[owner.number][key] = value
-        owner.manifest = checkpoint.manifest
+            line.table[key] = value
+        line.owner.manifest = checkpoint.manifest
 
     def send(self, sends: list[Send]) -> None:
         """What a broker and its readers make of records."""
         for topic, partition, key, value, headers in sends:
             if topic is Topic.EVENTS:
-                self.logs[partition].append(value)
+                self.cases[partition].log.append(value)
+            elif topic is Topic.CUSTOMERS:
+                self.customers[partition].log.append(value)
+                for line in value.split(b"\n"):
+                    self.told.case(msgspec.json.decode(line))
             elif topic is Topic.DEAD:
                 assert headers["origin"] == key
                 assert headers["reason"]
@@ -89,9 +129,9 @@ class Cluster:
                     self.told.slice(key.decode(), msgspec.json.decode(line))
 
     @property
-    def behind(self) -> list[int]:
+    def behind(self) -> list[Line]:
         """Partitions with something unread."""
-        return [n for n, owner in enumerate(self.owners) if owner.position + 1 < len(self.logs[n])]
+        return [line for line in (*self.cases, *self.customers) if line.behind]
 
 
 def numbered(values: Sequence[bytes]) -> list[Record]:

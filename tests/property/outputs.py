@@ -6,16 +6,20 @@ from typing import Any
 import msgspec
 
 from schemas.rollup import DIMENSIONS
+from streams.engine.customers import Customers
 from streams.engine.engine import Engine
 from streams.engine.slices import BLOCK_MINUTES, clock_slices, contact_slice
 from tests.oracles.contract import Json
-from tests.property.driving import view_rows
+from tests.property.driving import rows_of, view_rows
 
 
 class Told:
-    """The newest outcome a (case, clock, seq) and the newest slice a (minute, series, source, generation)."""
+    """The newest outcome a (case, clock, seq), the newest slice a (minute, series, source, generation), the newest
+    record a case. `customers` is the second stage over the case records that `take` takes."""
 
     def __init__(self) -> None:
+        self.cases: dict[Any, Json] = {}
+        self.customers = Customers()
         self.outcomes: dict[Any, Json] = {}
         self.clocks: dict[Any, Json] = {}
         self.contacts: dict[Any, Json] = {}
@@ -23,6 +27,10 @@ class Told:
     def outcome(self, record: Json) -> None:
         """Takes an outcome record; an older one than known changes nothing."""
         _keep(self.outcomes, (record["case_id"], record["clock"], record["seq"]), record)
+
+    def case(self, record: Json) -> None:
+        """Takes what a case tells."""
+        _keep(self.cases, record["case_id"], record)
 
     def slice(self, kind: str, row: Json) -> None:
         """Takes a slice row of kind clock or contact."""
@@ -34,17 +42,23 @@ class Told:
         """Takes what an engine has to tell."""
         for outcome in engine.take_outcomes(version):
             self.outcome(msgspec.to_builtins(outcome))
+        for records in engine.take_cases(0, 2 * version):
+            for record in records:
+                self.case(msgspec.to_builtins(record))
+                self.customers.tell(record, 0)
         for cell in engine.slices.take(engine.arrival):
             about = {"version": version, "generation": engine.slices.born[cell.minute // BLOCK_MINUTES]}
             for row in clock_slices(cell):
                 self.slice("clock", msgspec.to_builtins(row) | about)
             self.slice("contact", msgspec.to_builtins(contact_slice(cell)) | about)
 
-    def view(self) -> Json:
-        """As `driving.view`, except that a clock still counting has no elapsed time: it was told long ago."""
+    def view(self, now: int) -> Json:
+        """As `driving.view` as of `now`, except that a clock still counting has no elapsed time: it was told before."""
         known = [record for record in self.outcomes.values() if not record["withdrawn"]]
         known.sort(key=lambda r: (r["case_id"], r["clock"], r["seq"]))
-        return {"outcomes": timeless(known)} | view_rows(self.clocks.values(), self.contacts.values())
+        clocks, contacts = rows_of(self.customers.slices.cells())
+        rows = [*self.clocks.values(), *clocks], [*self.contacts.values(), *contacts]
+        return {"outcomes": timeless(known)} | view_rows(*rows, self.cases.values(), now)
 
 
 def _keep(known: dict[Any, Json], key: Any, record: Json) -> None:

@@ -10,13 +10,15 @@ from schemas.errors import PartitionHalted
 from schemas.routing import partition_of
 from schemas.times import text, to_ms
 from schemas.topics import Topic
-from streams import partition as module
-from streams.partition import Retention, Send, SourcePartition
+from streams import partition as module_of_chilling
+from streams import stage as module
+from streams.partition import SourcePartition
+from streams.stage import Retention, Send
 from streams.transport import Chunk, Record
 from tests.oracles import histories
 from tests.oracles.contract import Json
 from tests.property.cluster import LATENESS, PARTITIONS, Cluster, numbered
-from tests.property.driving import policy_file, raw
+from tests.property.driving import decoded, policy_file, raw
 
 
 def one(value: bytes, offset: int = 0, end: int = 9) -> Chunk:
@@ -24,12 +26,14 @@ def one(value: bytes, offset: int = 0, end: int = 9) -> Chunk:
     return Chunk([Record(offset, value)], offset + 1, None, end)
 
 
-def partition(now: int | None = None, rows: dict[str, bytes] | None = None) -> SourcePartition:
+def partition(now: int | None = None, rows: dict[str, bytes] | None = None, keep_ms: int = 1000) -> SourcePartition:
     """The first of three partitions, taken over at `now`, with one promise for everyone."""
-    return SourcePartition(0, PARTITIONS, policy_file(ONE_MINUTE), Retention(1000), (rows or {}).get, now or NOW)
+    read = ({} if rows is None else rows).get
+    return SourcePartition(0, PARTITIONS, policy_file(ONE_MINUTE), Retention(keep_ms), read, now or NOW)
 
 
 NOW = to_ms(histories.BASE)
+TICK = Chunk([], 0, None, 0)
 ONE_MINUTE: Json = {"version": 1, "policies": [{"name": "all", "clocks": {"connect": {"target": "1m"}}}]}
 
 
@@ -75,8 +79,50 @@ def test_events_from_the_future_do_not_move_time(ahead_ms: int, applied: int, fl
     owner = partition()
     owner.feed(one(opened(at_home(), NOW + ahead_ms)), NOW)
     owner.advance(NOW, LATENESS, 5)
-    assert (owner.counts.events, owner.counts.future, owner.counts.dead) == (applied, flagged, 1 - applied)
+    assert (len(owner.engine.ahead), owner.counts.future, owner.counts.dead) == (applied, flagged, 1 - applied)
     assert owner.engine.now <= NOW - LATENESS
+    owner.feed(TICK, NOW + ahead_ms - 1)
+    assert owner.counts.events == 0, "it waits until the clock on the wall has come to it"
+    owner.feed(TICK, NOW + ahead_ms)
+    assert (owner.counts.events, len(owner.engine.ahead)) == (applied, 0)
+
+
+def test_an_event_from_the_future_breaches_nothing_before_it_is_due() -> None:
+    owner, case_id = partition(), at_home()
+    ahead = raw({"event_id": "m", "type": "message.internal", "occurred_at": text(NOW + 120_000), "case_id": case_id})
+    stop = raw({"event_id": "s", "type": "contact.connected", "occurred_at": text(NOW + 59_000), "case_id": case_id})
+    owner.feed(Chunk(numbered([opened(case_id), ahead]), 2, None, 2), NOW)
+    owner.advance(NOW + 1_000, LATENESS, 2)
+    assert [o.state for o in owner.engine.outcomes()] == ["running"]
+    owner.feed(Chunk([Record(2, stop)], 3, None, 3), NOW + 59_500)
+    owner.feed(TICK, NOW + 200_000)
+    owner.advance(NOW + 200_000, LATENESS, 3)
+    assert [o.state for o in owner.engine.outcomes()] == ["met"]
+
+
+def test_what_waits_for_its_time_survives_its_owner() -> None:
+    table: dict[str, bytes] = {}
+    owner = partition(rows=table)
+    owner.feed(Chunk(numbered([opened(at_home(n), NOW + n * 40_000) for n in range(5)]), 5, None, 5), NOW)
+    write(table, owner)
+    heir = partition(rows=table)
+    assert len(heir.engine.ahead) == 4
+    heir.feed(TICK, NOW + 85_000)
+    assert (len(heir.engine.cases), len(heir.engine.ahead)) == (3, 2)
+    write(table, heir)
+    last = partition(rows=table)
+    assert len(last.engine.ahead) == 2, "rows of minutes that have passed are gone"
+
+
+def write(table: dict[str, bytes], owner: SourcePartition, wall: int = NOW) -> None:
+    """A whole checkpoint."""
+    checkpoint = owner.checkpoint(wall, 0)
+    for key, value in (*checkpoint.rows(), checkpoint.manifest_row(), *checkpoint.garbage()):
+        if value is None:
+            table.pop(key, None)
+        else:
+            table[key] = value
+    owner.manifest = checkpoint.manifest
 
 
 def test_a_gap_is_refused_until_it_was_read_again() -> None:
@@ -138,18 +184,18 @@ def test_a_breach_told_just_before_a_crash_is_taken_back_by_a_stop_that_came_lat
     case_id, minute_later = at_home(), NOW + 61_000
     cluster.logs[0].append(opened(case_id))
     cluster.wall = NOW + 20_000
-    cluster.read(0, random.Random(0))
-    cluster.checkpoint(0, random.Random(0))
+    cluster.read(cluster.cases[0], random.Random(0))
+    cluster.checkpoint(cluster.cases[0], random.Random(0))
     cluster.wall = minute_later
     cluster.owners[0].advance(cluster.wall, LATENESS, 1)
     cluster.send(cluster.owners[0].outcomes() + cluster.owners[0].slices())
-    assert cluster.told.view()["metrics"]["sla_compliance"] == 0
-    cluster.owners[0] = cluster.take_over(0)
+    assert cluster.told.view(cluster.wall)["metrics"]["sla_compliance"][0] == 0
+    cluster.take_over(cluster.cases[0])
     stop = {"event_id": "z", "type": "contact.connected", "occurred_at": text(NOW + 30_000), "case_id": case_id}
     cluster.logs[0].append(raw(stop))
-    cluster.read(0, random.Random(0))
+    cluster.read(cluster.cases[0], random.Random(0))
     cluster.send(cluster.owners[0].slices())
-    assert cluster.told.view()["metrics"]["sla_compliance"] == 1
+    assert cluster.told.view(cluster.wall)["metrics"]["sla_compliance"][0] == 1
 
 
 def test_a_minute_still_known_is_not_told_twice_when_older_ones_are_forgotten() -> None:
@@ -157,10 +203,10 @@ def test_a_minute_still_known_is_not_told_twice_when_older_ones_are_forgotten() 
     for number, minutes in enumerate((0, 15, 36, 36)):
         cluster.wall = NOW + minutes * 60_000
         cluster.logs[0].append(opened(at_home(number), cluster.wall))
-        cluster.read(0, random.Random(0))
-        cluster.checkpoint(0, random.Random(0))
+        cluster.read(cluster.cases[0], random.Random(0))
+        cluster.checkpoint(cluster.cases[0], random.Random(0))
     assert cluster.owners[0].engine.slices.generation > 0
-    assert cluster.told.view()["metrics"]["contacts_opened"] == 4
+    assert cluster.told.view(cluster.wall)["metrics"]["contacts_opened"][0] == 4
 
 
 def test_versions_rise_across_owners() -> None:
@@ -174,3 +220,32 @@ def test_versions_rise_across_owners() -> None:
             table[key] = value
         versions += [msgspec.json.decode(owner.watermark().value)["version"] for _ in range(2)]
     assert versions == sorted(set(versions))
+
+
+def test_an_owner_that_began_with_nothing_brings_back_what_it_packed_away() -> None:
+    table: dict[str, bytes] = {}
+    owner, case_id = partition(rows=table, keep_ms=10**9), at_home()
+    resolved = raw({"event_id": "r", "type": "contact.resolved", "occurred_at": text(NOW + 1), "case_id": case_id})
+    others = [opened(at_home(n), NOW) for n in range(1, 200)]  # fill further buckets: the newest one stays
+    owner.feed(Chunk(numbered([opened(case_id), resolved, *others]), 201, None, 201), NOW + 10)
+    owner.advance(NOW + 10, 0, 201)
+    write(table, owner)
+    for case in list(owner.engine.cases.values()):
+        if case.id != case_id:
+            late = {
+                "event_id": f"x{case.id}",
+                "type": "contact.closed",
+                "occurred_at": text(NOW + 2),
+                "case_id": case.id,
+            }
+            owner.engine.apply(decoded(late))
+    later = NOW + 2 * module_of_chilling.CHILL_AFTER_MS
+    for wall in (later, later + module_of_chilling.CHILL_EVERY_MS + 1):
+        owner.engine.advance(wall)
+        write(table, owner, wall)
+    assert case_id in owner.engine.cold
+    again = raw({"event_id": "s", "type": "survey.submitted", "occurred_at": text(NOW + 9), "case_id": case_id,
+                 "data": {"csat": 5}})  # fmt: skip
+    owner.feed(Chunk([Record(201, again)], 202, None, 202), later + 60_000)
+    assert case_id in owner.engine.cases
+    assert "s" in owner.engine.cases[case_id].facts

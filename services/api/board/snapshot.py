@@ -8,19 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from schemas.metrics import CATALOGUE, Metric
-from services.api.board.view import LIST_ROWS, SHOWN, WINDOW, Material, View
+from schemas.metrics import CATALOGUE, Metric, MetricValue, Sums
+from services.api.board.view import LIST_ROWS, SHOWN, TILE_METRICS, TILES, WINDOW, Material, View
 from services.api.database import Row
 from services.api.sla_queries import compliance
-
-TILES = (
-    ("contacts_opened", "contacts_resolved"),
-    ("first_response_time", "asa"),
-    ("csat_mean", "csat_pass_rate"),
-    ("complaint_rate", "negative_sentiment_rate"),
-    ("sla_compliance", "timely_response_rate"),
-)
-"""What operators look at first: the big number, and the one beneath it."""
 
 
 def snapshot(material: Material, view: View, choices: Mapping[str, Sequence[str]], now_ms: int) -> dict[str, Any]:
@@ -36,9 +27,11 @@ def snapshot(material: Material, view: View, choices: Mapping[str, Sequence[str]
         "compliance_goal": CATALOGUE["timely_response_rate"].goal,
         "view": {"team": view.team, "channel": view.channel},
         "choices": choices,
-        "tiles": [_tile(CATALOGUE[main], CATALOGUE[second], minutes) for main, second in TILES],
+        "tiles": [_tile(main, second, minutes) for main, second in TILES],
         "open": {
-            "cases": material.fresh.open_cases,
+            "cases": material.backlog.value,
+            "waiting": material.waiting.n,
+            "longest_wait_s": material.waiting.value,
             "running": sum(row["running"] for row in material.opens),
             "paused": sum(row["paused"] for row in material.opens),
             "overdue": len(material.overdue),
@@ -55,28 +48,33 @@ def snapshot(material: Material, view: View, choices: Mapping[str, Sequence[str]
 def _per_minute(rows: Iterable[Row], count: int) -> list[Mapping[str, int]]:
     minutes: list[Mapping[str, int]] = [{} for _ in range(count)]
     for row in rows:
-        minutes[row["step"]] = row["sums"]
+        minutes[row["step"]] = {name: count for name, count in row.items() if name != "step"}
     return minutes
 
 
-def _tile(metric: Metric, second: Metric, minutes: Sequence[Mapping[str, int]]) -> Row:
-    line = [metric.compute(window).value for window in _windows(minutes)]
+def _tile(main: str, beneath: str, minutes: Sequence[Mapping[str, int]]) -> Row:
+    metric, second = TILE_METRICS[main], TILE_METRICS[beneath]
+    line = [_computed(metric, window).value for window in _windows(minutes)]
     now = _summed(minutes[-WINDOW:])
-    found = metric.compute(now)
+    found = _computed(metric, now)
     return {
-        **_about(metric),
+        **_about(main, metric),
         "value": found.value,
         "n": found.n,
-        "hour": metric.compute(_summed(minutes[-SHOWN:])).value,
+        "hour": _computed(metric, _summed(minutes[-SHOWN:])).value,
         "worse": _worse(metric, found.value),
         "line": line,
-        "second": {**_about(second), "value": second.compute(now).value},
+        "second": {**_about(beneath, second), "value": _computed(second, now).value},
     }
 
 
-def _about(metric: Metric) -> Row:
+def _computed(metric: Metric, counts: Mapping[str, int]) -> MetricValue:
+    return metric.compute(Sums(counts))
+
+
+def _about(id: str, metric: Metric) -> Row:
     return {
-        "id": metric.id,
+        "id": id,
         "en": metric.en,
         "zh": metric.zh,
         "unit": metric.unit,

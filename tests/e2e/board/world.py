@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from schemas.rollup import DIMENSIONS
+from schemas.rollup import CUSTOMER_STAGE, DIMENSIONS
 from schemas.times import from_ms, text
 
 MINUTE_MS = 60_000
@@ -40,7 +40,10 @@ def fill(insert: Insert, now_ms: int, *, minutes: int = 90, per_minute: int = 30
     outcomes.extend(_open(rng, now_ms))
     insert("outcomes", outcomes)
     insert("clock_slices", list(_clock_slices(outcomes)))
-    insert("contact_slices", [_slice(key) | {"counts": dict(counts)} for key, counts in contacts.items()])
+    insert(
+        "contact_slices", [_slice(key) | {"counts": dict(counts), "durations": {}} for key, counts in contacts.items()]
+    )
+    insert("cases", list(_cases(rng, now_ms)))
     insert("events", list(events_of_the_odd_case(now_ms)))
     beat(insert, now_ms)
 
@@ -51,7 +54,7 @@ def beat(insert: Insert, now_ms: int, partitions: int = 4) -> None:
         "watermarks",
         [
             {"partition": p, "stream_time": from_ms(now_ms - 300), "position": 1, "open_cases": 71, "version": now_ms}
-            for p in range(partitions)
+            for p in (*range(partitions), *range(CUSTOMER_STAGE, CUSTOMER_STAGE + partitions))
         ],
     )
 
@@ -203,6 +206,41 @@ def _open(rng: random.Random, now_ms: int) -> Iterator[dict[str, Any]]:
             yield outcome(**about, state="running", started_ms=due - target * 1000, due_ms=due)
     about = {"case_id": ODD_CASE, "clock": "complaint_ack", "channel": "app", "team": "billing", "priority": "L1"}
     yield outcome(**about, state="running", target_s=120.0, started_ms=now_ms - 30_000, due_ms=now_ms + 90_000)
+
+
+def _cases(rng: random.Random, now_ms: int) -> Iterator[dict[str, Any]]:
+    for number in range(120):
+        begun = now_ms - rng.randrange(1_000, 3 * 3_600_000)
+        closed, waits = number % 4 == 0, number % 5 == 1
+        yield case(
+            **_dimensions(rng) | {"case_id": f"T-2{number:04d}"},
+            opened_ms=begun,
+            queued_ms=min(begun + 1_000, now_ms),
+            connected_ms=None if waits else min(begun + 20_000, now_ms),
+            opens=[from_ms(begun)],
+            ends=[from_ms(min(begun + 900_000, now_ms))] if closed else [],
+        )
+
+
+def case(**fields: Any) -> dict[str, Any]:
+    """A row of cases with defaults for what is not given; `*_ms` fields become instants."""
+    row: dict[str, Any] = {
+        "case_id": "c",
+        "customer_id": None,
+        **dict.fromkeys(DIMENSIONS),
+        **dict.fromkeys(f"{name}_at" for name in ("opened", "queued", "connected", "answered", "resolved", "told")),
+        "opens": [],
+        "ends": [],
+        "withdrawn": 0,
+        "version": 1,
+    }
+    for name, value in fields.items():
+        if name.endswith("_ms"):
+            row[f"{name[:-3]}_at"] = None if value is None else from_ms(value)
+        else:
+            row[name] = value
+    row["told_at"] = row["told_at"] or row["opened_at"]
+    return row
 
 
 def _clock_slices(outcomes: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -72,7 +72,8 @@ def make_warehouse(clickhouse_url: str) -> Iterator[Callable[[], Warehouse]]:
         migrate(settings)
         clients.append(clickhouse_connect.get_client(dsn=url))
         # The tests' present is a day of their own, which may be long past.
-        clients[-1].command("ALTER TABLE outcome_history REMOVE TTL")
+        for table in ("outcome_history", "contact_slice_history", "clock_slice_history", "case_history", "sources"):
+            clients[-1].command(f"ALTER TABLE {table} REMOVE TTL")
         return Warehouse(settings, clients[-1])
 
     yield make
@@ -89,7 +90,7 @@ def warehouse(make_warehouse: Callable[[], Warehouse]) -> Warehouse:
 @pytest.fixture
 def api(warehouse: Warehouse) -> Iterator[Api]:
     made: Api
-    app = create_app(warehouse.settings, loopback=False, now=lambda: made.now_ms)
+    app = create_app(warehouse.settings, loopback=False, now=lambda: made.now_ms, fresh_s=0.0)
     with TestClient(app) as client:
         made = Api(client)
         yield made

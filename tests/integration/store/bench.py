@@ -74,6 +74,8 @@ class Bench:
             "CLICKHOUSE": self.settings.clickhouse.get_secret_value(),
             "SESSION_TIMEOUT_S": str(self.settings.session_timeout_s),
             "STORE_FLUSH_S": str(self.settings.store_flush_s),
+            "EVENTS_RETENTION_DAYS": str(self.settings.events_retention_days),
+            "SLICES_RETENTION_DAYS": str(self.settings.slices_retention_days),
         }
         env = os.environ | {f"CONTACTPULSE_{name}": value for name, value in values.items()}
         with self.log.open("ab") as log:

@@ -2,11 +2,13 @@
 
 import json
 import time
+from collections.abc import Sequence
 
 import msgspec
 
 from schemas import times
 from schemas.outcome import VersionedOutcome
+from schemas.rollup import CaseRecord
 
 _encoder = msgspec.json.Encoder()
 
@@ -71,22 +73,73 @@ def event(event_id: str, case_id: str = "c1") -> bytes:
     ).encode()
 
 
-def clock_slice(met: int, version: int, partition: int = 0) -> bytes:
+SLICE = "2026-01-31T01:00:00.000Z"
+
+
+def clock_slice(met: int, version: int, partition: int = 0, slice: str = SLICE) -> bytes:
     """A line of contact.rollups with key clock."""
-    series = {"slice": "2026-01-31T01:00:00.000Z", "clock": "first_response", "channel": "chat", "team": None}
+    series = {"slice": slice, "clock": "first_response", "channel": "chat", "team": None}
     rest = {"agent_id": None, "priority": "L1", "customer_tier": None, "category": None, "queue": None}
     counts = {"met": met, "breached": 1, "cancelled": 0, "stopped": met, "elapsed_ms": 60_000 * met}
-    return line(series | rest | counts | {"partition": partition, "generation": 0, "version": version})
+    return line(series | rest | counts | _told(version, partition))
 
 
-def contact_slice(opened: int, version: int) -> bytes:
-    """A line of contact.rollups with key contact."""
-    series = {"slice": "2026-01-31T01:00:00.000Z", "channel": "chat", "team": "billing", "agent_id": None}
+def contact_slice(
+    opened: int,
+    version: int,
+    partition: int = 1,
+    slice: str = SLICE,
+    team: str | None = "billing",
+    waits: dict[int, int] | None = None,
+    customers: Sequence[int] = (),
+    generation: int = 0,
+) -> bytes:
+    """A line of contact.rollups with key contact; `waits` is its histogram of waits for a human."""
+    series = {"slice": slice, "channel": "chat", "team": team, "agent_id": None}
     rest = {"priority": None, "customer_tier": None, "category": None, "queue": None, "counts": {"opened": opened}}
-    return line(series | rest | {"partition": 1, "generation": 0, "version": version})
+    distributions = {"durations": {"connect_wait": waits} if waits else {}, "customers": customers}
+    return line(series | rest | distributions | _told(version, partition, generation))
+
+
+def _told(version: int, partition: int, generation: int = 0) -> dict[str, object]:
+    return {"partition": partition, "generation": generation, "version": version, "told_at": TOLD_AT}
+
+
+def case_record(case_id: str, version: int, withdrawn: int = 0, ends: Sequence[str] = ()) -> bytes:
+    """A line of contact.customers: a case that was opened, and ceased to be open where there are `ends`."""
+    return line(
+        CaseRecord(
+            case_id=case_id,
+            customer_id="k-1",
+            channel="chat",
+            team=None,
+            agent_id="a17",
+            priority="L2",
+            customer_tier=None,
+            category="售后",
+            queue=None,
+            opened_at=SLICE,
+            queued_at=None,
+            connected_at="2026-01-31T01:00:20.500Z",
+            answered_at=None,
+            resolved_at=None,
+            complained_at=None,
+            complaint_category=None,
+            reopened=0,
+            opens=[SLICE],
+            ends=list(ends),
+            opened_as=["chat", None, None, "L2", None, "售后", None],
+            resolved_as=[],
+            repeat_window_s=604_800.0,
+            partition=1,
+            version=version,
+            withdrawn=withdrawn,
+            told_at=TOLD_AT,
+        )
+    )
 
 
 def watermark(position: int, version: int) -> bytes:
     """A line of contact.watermarks."""
     at = {"stream_time": "2026-01-31T01:02:03.004Z", "position": position}
-    return line({"partition": 0, **at, "open_cases": 7, "version": version})
+    return line({"partition": 0, **at, "open_cases": 7, "version": version, "folded": {"queue": 3}})

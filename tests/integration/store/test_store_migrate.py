@@ -15,7 +15,7 @@ from services.store import migrations
 from services.store.migrations import migrate, read_migrations
 from tests.integration.store.bench import ClickHouse, fresh_url
 
-FIRST = "0001_events_outcomes_slices.sql"
+FIRST = "0001_events_outcomes.sql"
 
 
 @pytest.fixture

@@ -4,7 +4,16 @@ import pytest
 
 from schemas.topics import Topic
 from tests.integration.store.bench import Bench, MakeBench, until
-from tests.integration.store.rows import TOLD_AT, clock_slice, contact_slice, event, line, outcome, watermark
+from tests.integration.store.rows import (
+    TOLD_AT,
+    case_record,
+    clock_slice,
+    contact_slice,
+    event,
+    line,
+    outcome,
+    watermark,
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,26 +32,52 @@ def marker(bench: Bench, case_id: str) -> None:
 
 
 def test_rows_of_every_topic_arrive(running: Bench) -> None:
-    running.send(Topic.EVENTS, b"\n".join([event("e1", "all"), b"not an event", event("e2", "all")]), key=b"all")
+    lines = b"\n".join([event("e1", "all"), b"not an event", event("e2", "all")])
+    at = running.send(Topic.EVENTS, lines, key=b"all", partition=1)
     running.send(Topic.ROLLUPS, clock_slice(5, version=1), key=b"clock")
-    running.send(Topic.ROLLUPS, contact_slice(9, version=1), key=b"contact")
+    waits = {0: 2, 301: 5}
+    running.send(Topic.ROLLUPS, contact_slice(9, version=1, waits=waits, customers=[7, 2**53 - 1]), key=b"contact")
+    running.send(Topic.CUSTOMERS, case_record("all", version=1), key=b"k-1")
     running.send(Topic.WATERMARKS, watermark(41, version=1), key=b"0")
     marker(running, "all")
     until(lambda: running.rows("SELECT count() FROM watermarks FINAL") == [(1,)])
     until(lambda: running.rows("SELECT count() FROM contact_slices FINAL") == [(1,)])
     until(lambda: running.rows("SELECT count() FROM events FINAL WHERE case_id = 'all'") == [(2,)])
     assert running.rows(
-        "SELECT event_id, toString(occurred_at), channel, team, body, received_at > now() - 60 FROM events FINAL "
-        "WHERE case_id = 'all' ORDER BY event_id"
-    ) == [(e, "2026-01-31 01:00:00.500", "phone", None, event(e, "all").decode(), 1) for e in ("e1", "e2")]
+        "SELECT event_id, toString(occurred_at), channel, team, body, received_at > now() - 60, partition, offset "
+        "FROM events FINAL WHERE case_id = 'all' ORDER BY event_id"
+    ) == [(e, "2026-01-31 01:00:00.500", "phone", None, event(e, "all").decode(), 1, 1, at) for e in ("e1", "e2")]
     assert running.rows("SELECT met, elapsed_ms, team, priority FROM clock_slices FINAL") == [(5, 300_000, None, "L1")]
-    assert running.rows("SELECT counts['opened'], partition FROM contact_slices FINAL") == [(9, 1)]
-    assert running.rows("SELECT toString(stream_time), position, open_cases FROM watermarks FINAL") == [
-        ("2026-01-31 01:02:03.004", 41, 7)
+    for table in ("contact_slices", "contact_slice_history"):
+        assert running.rows(
+            f"SELECT opened, connected, connect_wait, resolution, arraySort(customers), partition FROM {table} FINAL"
+        ) == [(9, 0, waits, {}, [7, 2**53 - 1], 1)]
+    assert running.rows("SELECT kind, toString(hour), sum(touches) FROM slice_touches GROUP BY 1, 2 ORDER BY 1") == [
+        ("clock", "2026-01-31 01:00:00.000", 1),
+        ("contact", "2026-01-31 01:00:00.000", 1),
     ]
+    assert running.rows("SELECT toString(stream_time), position, open_cases, folded FROM watermarks FINAL") == [
+        ("2026-01-31 01:02:03.004", 41, 7, {"queue": 3})
+    ]
+    assert running.rows("SELECT partition, position FROM watermark_history FINAL") == [(0, 41)]
     assert running.rows(
         "SELECT state, elapsed_s, toString(ended_at), category, queue FROM outcomes FINAL WHERE case_id = 'all-end-0'"
     ) == [("met", 61.25, "2026-01-31 01:01:01.250", "售后", None)]
+
+
+def test_the_newest_version_of_a_case_wins_and_each_stays_in_the_history(running: Bench) -> None:
+    running.send(Topic.CUSTOMERS, case_record("known", version=2, ends=["2026-01-31T02:00:00.000Z"]), partition=1)
+    running.send(Topic.CUSTOMERS, case_record("known", version=1))
+    marker(running, "known")
+    until(lambda: running.rows("SELECT count() FROM case_history FINAL WHERE case_id = 'known'") == [(2,)])
+    assert running.rows(
+        "SELECT version, customer_id, agent_id, toString(connected_at), length(opens), open, opened_as[4] "
+        "FROM cases FINAL WHERE case_id = 'known'"
+    ) == [(2, "k-1", "a17", "2026-01-31 01:00:20.500", 1, 0, "L2")]
+    assert running.rows("SELECT version, open FROM case_history FINAL WHERE case_id = 'known' ORDER BY version") == [
+        (1, 1),
+        (2, 0),
+    ]
 
 
 def test_redelivery_shows_nothing_twice(running: Bench) -> None:

@@ -1,13 +1,12 @@
-"""Windows, ranges, steps, and the interval of a ratio."""
+"""Windows, ranges, steps."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.metrics import CATALOGUE
 from schemas.times import parse, text
-from services.api.metric_queries import interval, stated
 from services.api.ranges import MINUTE_MS, Range, Steps, duration, to_range
+from services.web.problems import Problem
 
 NOW = parse("2026-03-02T10:20:30.500Z")
 
@@ -46,22 +45,9 @@ def test_only_whole_minutes_are_made_of_slices() -> None:
     assert not Range(minute.from_ms + 1, minute.to_ms).whole_minutes
 
 
-def test_wilson_interval_of_a_known_case() -> None:
-    metric = CATALOGUE["complaint_rate"]
-    found = interval(metric, metric.compute({"complaints": 10, "opened": 100}))
-    # Newcombe (1998), and any table of Wilson's score interval: 10 of 100.
-    assert found == pytest.approx((0.0552, 0.1744), abs=1e-4)
-
-
-def test_no_interval_where_there_is_no_share_of_a_whole() -> None:
-    surveys = CATALOGUE["survey_response_rate"]
-    assert interval(surveys, surveys.compute({"surveys": 5, "resolved": 3})) is None
-    assert interval(surveys, surveys.compute({})) is None
-    mean = CATALOGUE["csat_mean"]
-    assert interval(mean, mean.compute({"csat_sum": 9, "csat_answers": 2})) is None
-
-
-def test_a_metric_without_denominator_has_no_value() -> None:
-    assert stated(CATALOGUE["asa"], {}) == {
-        "value": None, "n": 0, "numerator": 0, "denominator": 0, "ci": None, "provisional": False,
-    }  # fmt: skip
+def test_a_range_is_ten_years_at_most() -> None:
+    with pytest.raises(Problem, match="window"):
+        to_range("3661d", None, None, now_ms=NOW)
+    with pytest.raises(Problem, match="ten years"):
+        to_range(None, "2010-01-01T00:00:00Z", "2026-01-01T00:00:00Z", now_ms=NOW)
+    assert to_range("3660d", None, None, now_ms=NOW)

@@ -1,9 +1,13 @@
 """Requests that are refused before ClickHouse is asked, and what is said while it is away."""
 
+import csv
+import io
+
 import pytest
 from fastapi.testclient import TestClient
 
 from schemas.errors import InputError
+from schemas.metrics import CATALOGUE
 from schemas.settings import Settings
 from services.api.app import create_app
 
@@ -38,7 +42,15 @@ RANGE = "from=2026-01-02T00:00:00Z&to=2026-01-03T00:00:00Z"
         ("sla/compliance?as_of=2020-01-01T00:00:00Z", "as_of"),
         ("cases/c1?as_of=1", "as_of"),
         ("cases/c1?team=a", "team"),
-        ("metrics/asa?as_of=2026-01-01T00:00:00Z", "as_of"),
+        ("metrics/asa?as_of=2020-01-01T00:00:00Z", "as_of"),
+        ("metrics/asa?by=clock", "by"),
+        ("metrics/backlog?clock=connect", "clock"),
+        ("metrics/asa?window=3661d", "window"),
+        ("metrics/asa?from=2010-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", "to"),
+        ("metrics/asa?window=30d&step=1m", "step"),
+        ("callbacks?state=lost", "state.0"),
+        ("callbacks?limit=0", "limit"),
+        ("callbacks?clock=callback", "clock"),
         ("restatements?step=90s", "step"),
         ("restatements?window=91d", "window"),
         ("restatements?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z", "from"),
@@ -60,8 +72,18 @@ def test_an_unknown_metric_is_not_found(client: TestClient) -> None:
     assert "happiness" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(("asked", "meant"), [("first_responce_time", "first_response_time"), ("FCR", "fcr"),
+                                              ("abandon", "abandonment_rate")])  # fmt: skip
+def test_an_unknown_metric_names_those_that_may_be_meant(client: TestClient, asked: str, meant: str) -> None:
+    assert meant in client.get(f"/v1/metrics/{asked}").json()["detail"]
+
+
 @pytest.mark.parametrize(
-    "path", ["sla/compliance", "metrics/asa", "cases/at-risk", "cases/c1", "restatements", "waterfall"]
+    "path",
+    [
+        *("sla/compliance", "metrics/asa", "metrics/backlog", "cases/at-risk", "cases/c1", "restatements", "waterfall"),
+        "callbacks",
+    ],
 )
 def test_while_clickhouse_is_away_the_answer_is_503_and_tells_no_secret(client: TestClient, path: str) -> None:
     answer = client.get(f"/v1/{path}")
@@ -81,7 +103,20 @@ def test_alive_but_not_ready_without_clickhouse(client: TestClient) -> None:
 def test_the_catalogue_needs_no_database(client: TestClient) -> None:
     found = {metric["id"]: metric for metric in client.get("/v1/metrics").json()["metrics"]}
     assert found["csat_mean"]["goal"] == 4.2
-    assert found["first_response_time"]["zh"] == "平均首次响应时间"
+    mean = found["first_response_time.mean"]
+    assert (mean["zh"], mean["aliases"]) == ("首次响应时间（均值）", ["first_response_time"])
+    assert found["sl_short_excluded"]["denominator"] == ["connected", "abandoned", "-abandoned_short"]
+    assert "clock" in found["sla_compliance"]["dimensions"] and "clock" not in found["asa"]["dimensions"]
+    assert (found["backlog"]["source"], found["fcr"]["provisional"]) == ("open", True)
+    assert found.keys() == CATALOGUE.keys()
+
+
+def test_the_catalogue_as_csv_has_a_line_a_metric(client: TestClient) -> None:
+    answer = client.get("/v1/metrics", headers={"Accept": "text/csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["id"] for row in rows] == list(CATALOGUE)
+    assert rows[list(CATALOGUE).index("asa")]["numerator"] == "connect_wait_ms"
 
 
 def test_it_does_not_start_without_a_key() -> None:

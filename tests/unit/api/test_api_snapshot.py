@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from schemas.metrics import CATALOGUE
 from schemas.times import parse
 from services.api.board.snapshot import snapshot
 from services.api.board.view import SHOWN, WINDOW, Material, View
@@ -20,7 +21,10 @@ def _snapshot(
     opens: list[dict[str, Any]] | None = None,
     fresh: Freshness | None = None,
 ) -> dict[str, Any]:
-    material = Material(STEPS, contacts or [], ends or [], opens or [], [], [], fresh or Freshness({}, 0))
+    material = Material(
+        STEPS, contacts or [], ends or [], opens or [], [], [], fresh or Freshness({}, 0),
+        CATALOGUE["backlog"].of_state(12, None), CATALOGUE["oldest_waiting"].of_state(3, 95_000),
+    )  # fmt: skip
     return snapshot(material, View(), {"team": [], "channel": []}, NOW)
 
 
@@ -40,9 +44,9 @@ def test_an_empty_database_shows_no_values_and_no_alarm() -> None:
 
 def test_a_tile_is_about_the_last_quarter_and_its_line_ends_there() -> None:
     contacts = [
-        {"step": LAST, "sums": {"opened": 4, "complaints": 1}},
-        {"step": LAST - 14, "sums": {"opened": 6}},
-        {"step": LAST - 15, "sums": {"opened": 100}},
+        {"step": LAST, "opened": 4, "complaints": 1},
+        {"step": LAST - 14, "opened": 6},
+        {"step": LAST - 15, "opened": 100},
     ]
     volume = _tile(_snapshot(contacts), "contacts_opened")
     assert (volume["value"], volume["hour"]) == (10, 110)
@@ -53,11 +57,11 @@ def test_a_tile_is_about_the_last_quarter_and_its_line_ends_there() -> None:
 
 def test_worse_than_the_goal_follows_the_metrics_direction() -> None:
     sums = {"first_responses": 1, "first_response_ms": 300_001, "csat_answers": 5, "csat_sum": 21}
-    found = _snapshot([{"step": LAST, "sums": sums}])
+    found = _snapshot([{"step": LAST} | sums])
     assert _tile(found, "first_response_time")["worse"] is True
     assert _tile(found, "csat_mean")["worse"] is False
     sums |= {"first_response_ms": 300_000, "csat_sum": 20}
-    found = _snapshot([{"step": LAST, "sums": sums}])
+    found = _snapshot([{"step": LAST} | sums])
     assert _tile(found, "first_response_time")["worse"] is False
     assert _tile(found, "csat_mean")["worse"] is True
 
@@ -79,10 +83,15 @@ def test_clocks_channels_and_cells_count_the_same_window() -> None:
     assert {(cell["clock"], cell["channel"]): cell["compliance"] for cell in found["cells"]} == {
         ("connect", None): 1.0, ("connect", "app"): 3 / 4, ("update", "app"): None,
     }  # fmt: skip
-    assert found["open"] == {"cases": 0, "running": 2, "paused": 1, "overdue": 0}
+    assert (found["open"]["running"], found["open"]["paused"], found["open"]["overdue"]) == (2, 1, 0)
+
+
+def test_the_backlog_is_beside_who_waits_for_a_human_and_how_long() -> None:
+    found = _snapshot()["open"]
+    assert (found["cases"], found["waiting"], found["longest_wait_s"]) == (12, 3, 95.0)
 
 
 def test_freshness_is_that_of_the_slowest_partition() -> None:
     found = _snapshot(fresh=Freshness({0: NOW - 300, 1: NOW - 4_000}, 12))
-    assert (found["behind_ms"], found["open"]["cases"]) == (4_000, 12)
-    assert Freshness({0: NOW - 300, 1: NOW - 6_000}, 0).lagging(3, NOW, 5_000) == [1, 2]
+    assert found["behind_ms"] == 4_000
+    assert Freshness({0: NOW - 300, 1: NOW - 6_000}, 0).lagging(range(3), NOW, 5_000) == [1, 2]

@@ -111,8 +111,8 @@ def test_a_file_holds_from_its_time_on() -> None:
 MINUTE, HOUR = 60_000, 3_600_000
 COMPLAINT = {"complaint": True}
 REGULATOR = COMPLAINT | {"category": "regulator"}
-LIVE = ("chat", "app", "mini_program", "video")
-WRITTEN = ("web", "email", "social", "store", "sms", "other")
+LIVE = ("chat", "app", "web", "mini_program", "video")
+WRITTEN = ("email", "social", "store", "sms", "other")
 LEVELS = (({"priority": "L1"}, 2), ({"priority": "L2"}, 24), ({"priority": "L3"}, 48), ({}, 24),
           ({"customer_tier": "vip"}, 2), ({"customer_tier": "vip", "priority": "L3"}, 2))  # fmt: skip
 KINDS = (*({"channel": channel} for channel in ("phone", *LIVE, *WRITTEN)), {"channel": "email"} | REGULATOR)

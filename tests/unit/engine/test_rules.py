@@ -10,6 +10,7 @@ from tests.support.stories import START, assert_told, decoded, engine_of, events
 
 CONNECT, FIRST, NEXT, BOT = "p: connect 5m", "p: first_response 5m", "p: next_response 5m", "p: bot_response 1m"
 RESOLUTION = "p: resolution 60m customer"
+BY_LEVEL_PAUSED = ("urgent priority=L1: resolution 5m customer", "p: resolution 60m customer")
 BY_LEVEL = ("urgent priority=L1: resolution 10m", "p: resolution 60m")
 
 CASES: list[tuple[str, Any, str, str, str]] = [
@@ -60,10 +61,14 @@ CASES: list[tuple[str, Any, str, str, str]] = [
     ("a clock may begin paused", RESOLUTION, "0 pending; 5 opened", "90", "resolution.0 paused 5-"),
     ("ended while paused: due is what was left", RESOLUTION, "0 opened; 10 pending; 30 resolved", "90",
      "resolution.0 met 0-80@30"),
-    ("paused at its due instant, it is not breached", RESOLUTION, "0 opened; 60 pending; 70 resolved", "90",
-     "resolution.0 met 0-70@70"),
-    ("and is due when the pause ends", RESOLUTION, "0 opened; 60 pending; 70 resumed", "90",
-     "resolution.0 breached 0-70"),
+    ("paused at its due instant, it is due nevertheless", RESOLUTION, "0 opened; 60 pending; 70 resolved", "90",
+     "resolution.0 breached 0-60@70"),
+    ("and no later when the pause ends", RESOLUTION, "0 opened; 60 pending; 70 resumed", "90",
+     "resolution.0 breached 0-60"),
+    ("stopped at that instant it is met", RESOLUTION, "0 opened; 60 pending; 60 resolved", "90",
+     "resolution.0 met 0-60@60"),
+    ("a shorter target may end just where a pause began", BY_LEVEL_PAUSED,
+     "0 opened; 5 pending; 30 updated | priority.L1", "40", "resolution.0 breached 0-5"),
     ("reopened ends pauses of a running clock", RESOLUTION, "0 opened; 10 pending; 30 reopened", "40",
      "resolution.0 running 0-80"),
     # policy changes

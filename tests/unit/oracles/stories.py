@@ -39,6 +39,7 @@ free:
 """
 KINDS = {
     "acknowledged": "complaint.acknowledged",
+    "adopted": "suggestion.adopted",
     "agent": "message.agent",
     "bot": "message.bot",
     "customer": "message.customer",
@@ -46,7 +47,11 @@ KINDS = {
     "filed": "complaint.filed",
     "made": "callback.made",
     "milestone": "milestone.reached",
+    "praised": "agent.praised",
     "promised": "callback.promised",
+    "state": "agent.state",
+    "survey": "survey.submitted",
+    "wrapped": "call.wrapped",
 }
 
 
@@ -55,14 +60,16 @@ def at(day: str, clock: str) -> str:
     return f"2026-03-{day}T{clock}{':00' * (clock.count(':') == 1)}Z"
 
 
-def events(story: str) -> list[dict[str, Any]]:
-    """The events of a story."""
+def events(story: str, case_id: str | None = "c") -> list[dict[str, Any]]:
+    """The events of a story; without `case_id` they are of no case."""
     told = []
     for number, line in enumerate(story.split(";")):
         words, _, fields = line.partition("|")
         day, clock, kind = words.split()
         event: dict[str, Any] = {"event_id": f"{number:02}", "type": KINDS.get(kind, f"contact.{kind}")}
-        event |= {"occurred_at": at(day, clock), "case_id": "c"} | ({"channel": "chat"} if kind == "opened" else {})
+        event |= {"occurred_at": at(day, clock)} | ({"channel": "chat"} if kind == "opened" else {})
+        if case_id is not None:
+            event["case_id"] = case_id
         for text in fields.split():
             if "=" in text:
                 name, _, value = text.partition("=")

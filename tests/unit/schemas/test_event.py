@@ -47,6 +47,29 @@ def test_other_types_do_not(data: dict[str, Any]) -> None:
     assert decode_event(encoded(OPENED | data)).case_id == "c1"
 
 
+@pytest.mark.parametrize(
+    ("fields", "field", "reason"),
+    [
+        ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "occurred_at", "between 1970 and 2149"),
+        ({"occurred_at": "9999-12-31T23:59:59.9999Z"}, "occurred_at", "between 1970 and 2149"),
+        ({"occurred_at": "1969-12-31T23:59:59Z"}, "occurred_at", "between 1970 and 2149"),
+        (
+            {"type": "callback.promised", "data": {"callback_id": "k", "due_at": "9999-12-31T23:59:59-05:00"}},
+            "data.due_at",
+            "between 1970 and 2149",
+        ),
+        ({"type": "call.wrapped", "data": {"talk_s": 1e17}}, "data.talk_s", "<= 10000000"),
+        ({"type": "call.wrapped", "data": {"talk_s": 1e308, "hold_s": 1e308}}, "data.talk_s", "<= 10000000"),
+    ],
+)
+def test_what_no_clock_or_sum_could_hold_is_refused(fields: dict[str, object], field: str, reason: str) -> None:
+    event = {"event_id": "e", "type": "contact.queued", "occurred_at": "2026-03-01T08:00:00Z", "case_id": "c"} | fields
+    with pytest.raises(EventRejected) as refused:
+        decode_event(msgspec.json.encode(event))
+    assert refused.value.field == field
+    assert reason in refused.value.reason
+
+
 def test_what_is_unknown_is_ignored() -> None:
     event = decode_event(encoded(SURVEY | {"mood": [1], "data": {"csat": 4, "why": {"deep": 1}}}))
     assert msgspec.structs.asdict(decode_data(event))["csat"] == 4  # type: ignore[arg-type]

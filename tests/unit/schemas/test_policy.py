@@ -37,6 +37,15 @@ metrics: {answer_within: 30s, csat_pass: 5}
 """
 
 
+def test_where_every_policy_has_a_match_the_rest_is_promised_nothing() -> None:
+    text = "version: 1\npolicies: [{name: vip, match: {customer_tier: [vip]}, clocks: {connect: {target: 1m}}}]"
+    file = parse_policy(text)
+    assert [(policy.name, policy.match is None, len(policy.clocks)) for policy in file.policies] == [
+        ("vip", False, 1),
+        ("(none)", True, 0),
+    ]
+
+
 def test_a_good_policy() -> None:
     policy = parse_policy(GOOD)
     urgent, rest = policy.policies
@@ -111,7 +120,10 @@ REFUSALS = [
     ("csat_pass: 5", "csat_pass: 6", 17, "metrics.csat_pass: must be less than or equal to 5"),
     ("answer_within: 30s", "answer_within: 30", 17, "metrics.answer_within: 30 is not a duration"),
     ("name: rest", "name: urgent", 14, "policies.1.name: two policies are named 'urgent'"),
-    ("name: rest", "name: rest\n    match: {team: a}", 15, "policies.1.match: the last policy must have no match"),
+    ("connect: {target: 1.5h}", "connect: {target: 4000000d}", 16,
+     "policies.1.clocks.connect.target: '4000000d' is longer than ten years (3650d)"),
+    ("connect: {target: 1.5h}", "connect: {target: 2601bd}", 16,
+     "policies.1.clocks.connect.target: '2601bd' is more than ten years (2600bd)"),
     ("connect: {target: 1.5h}", "lunch: {target: 1h}", 16,
      "policies.1.clocks.lunch: a custom clock says what stops it (stop); standard clocks are connect, first_response,"),
     ("connect: {target: 1.5h}", "resolutoin: {target: 1h}", 16,

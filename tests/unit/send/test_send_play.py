@@ -129,14 +129,14 @@ def test_rejected_events_are_named_by_file_line_and_field(product, tmp_path):
     path = written(tmp_path / "e.ndjson", event(1), event(2))
     path.write_text("\n" + path.read_text())
     sent = play(path, product.url, "k", console=console)
-    assert (sent.accepted, sent.rejected, sent.exit_code) == (1, 1, 1)
+    assert (sent.accepted, sent.rejected, sent.exit_code) == (1, 1, 2)
     assert f"{path}:3: data.csat: Expected `int` <= 5" in console.file.getvalue()
 
 
 def test_a_request_refused_whole_counts_every_event_as_rejected(product, tmp_path):
     product.script = [(422, {}, {"title": "all rejected", "detail": "nothing of it is valid"})]
     sent = play(written(tmp_path / "e.ndjson", event(1), event(2)), product.url, "k", console=quiet())
-    assert (sent.accepted, sent.rejected, sent.exit_code) == (0, 2, 1)
+    assert (sent.accepted, sent.rejected, sent.exit_code) == (0, 2, 2)
 
 
 @pytest.mark.parametrize(("bad", "why"), [("{", "not valid JSON"), ("[1]", "not a JSON object")])

@@ -12,7 +12,7 @@ from services.store.migrations import read_migrations, split_statements
 
 def test_the_shipped_migrations_keep_the_rules() -> None:
     migrations = read_migrations(files("deploy") / "clickhouse" / "migrations")
-    assert migrations[0].name == "0001_events_outcomes_slices.sql"
+    assert migrations[0].name == "0001_events_outcomes.sql"
     assert all(migration.statements for migration in migrations)
 
 

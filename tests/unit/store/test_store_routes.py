@@ -31,6 +31,7 @@ def rows_of(value: bytes) -> list[dict[str, Any]]:
         ("contact.outcomes", None, "outcomes"),
         ("contact.rollups", b"clock", "clock_slices"),
         ("contact.rollups", b"contact", "contact_slices"),
+        ("contact.customers", b"c1", "cases"),
         ("contact.watermarks", b"0", "watermarks"),
     ],
 )
@@ -68,8 +69,31 @@ def test_an_event_becomes_a_row_in_utc_and_keeps_what_was_sent() -> None:
             "source": None,
             "body": line.decode(),
             "received_at": "2026-01-01T00:00:00.250Z",
+            "partition": 65535,
+            "offset": -1,
         }
     ]
+
+
+def test_an_event_tells_where_it_stood() -> None:
+    event = (
+        b'{"event_id":"e1","type":"contact.opened","occurred_at":"2026-01-01T00:00:00Z","case_id":"c","channel":"chat"}'
+    )
+    record = Record("contact.events", b"c", event + b"\n" + event.replace(b"e1", b"e2"), partition=3, offset=2**40)
+    table, rows = Router(Settings()).route(record)
+    assert table == "events"
+    assert [
+        (row["event_id"], row["partition"], row["offset"]) for row in map(msgspec.json.decode, rows.splitlines())
+    ] == [
+        ("e1", 3, 2**40),
+        ("e2", 3, 2**40),
+    ]
+
+
+def test_slices_are_touched_after_they_are_in_and_before_the_watermark() -> None:
+    assert TABLES.index("clock_slices") < TABLES.index("slice_touches") < TABLES.index("watermarks")
+    assert TABLES.index("contact_slices") < TABLES.index("slice_touches")
+    assert TABLES.index("cases") < TABLES.index("watermarks")
 
 
 def test_events_without_a_case_are_kept_and_invalid_lines_left_out() -> None:

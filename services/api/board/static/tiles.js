@@ -7,6 +7,12 @@ import { language, text } from "./texts.js";
 const HEIGHT = 40;
 const WIDTH = 100;
 
+// Beneath the number of open cases: which line says which field of the snapshot, in which unit.
+const OPEN_ROWS = [
+  ["longest_wait", "longest_wait_s", "s"], ["waiting_now", "waiting", "count"],
+  ["clocks_running", "running", "count"], ["clocks_paused", "paused", "count"], ["clocks_overdue", "overdue", "count"],
+];
+
 const tiles = new Map();
 
 /** Draws all tiles of a snapshot into `parent`. */
@@ -94,7 +100,7 @@ function openFrame() {
   const row = (id) => el("p", { class: "second", "data-open": id }, el("span"), el("b"));
   return el("article", { class: "card tile", "data-metric": "open" },
     el("h2", { class: "name" }), el("p", { class: "value" }), el("p", { class: "goal" }),
-    el("div", { class: "rows" }, row("clocks_running"), row("clocks_paused"), row("clocks_overdue")));
+    el("div", { class: "rows" }, ...OPEN_ROWS.map(([id]) => row(id))));
 }
 
 function fillOpen(card, snapshot) {
@@ -102,10 +108,9 @@ function fillOpen(card, snapshot) {
   setText(card.querySelector(".name"), text("open_now"));
   setValue(card.querySelector(".value"), valueParts("count", open.cases));
   setText(card.querySelector(".goal"), text("open_cases"));
-  const counts = { clocks_running: open.running, clocks_paused: open.paused, clocks_overdue: open.overdue };
-  for (const [id, count] of Object.entries(counts)) {
+  for (const [id, field, unit] of OPEN_ROWS) {
     const row = card.querySelector(`[data-open="${id}"]`);
     setText(row.querySelector("span"), text(id));
-    setText(row.querySelector("b"), valueText("count", count));
+    setText(row.querySelector("b"), valueText(unit, open[field]));
   }
 }

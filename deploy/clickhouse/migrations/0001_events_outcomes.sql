@@ -50,51 +50,6 @@ CREATE TABLE IF NOT EXISTS outcomes
 ENGINE = ReplacingMergeTree(version, withdrawn)
 ORDER BY (clock, case_id, seq);
 
-CREATE TABLE IF NOT EXISTS clock_slices
-(
-    slice         DateTime64(3, 'UTC'),
-    clock         LowCardinality(String),
-    channel       LowCardinality(Nullable(String)),
-    team          LowCardinality(Nullable(String)),
-    agent_id      Nullable(String),
-    priority      LowCardinality(Nullable(String)),
-    customer_tier LowCardinality(Nullable(String)),
-    category      LowCardinality(Nullable(String)),
-    queue         LowCardinality(Nullable(String)),
-    met           Int64,
-    breached      Int64,
-    cancelled     Int64,
-    stopped       Int64,
-    elapsed_ms    Int64,
-    partition     UInt16,
-    generation    UInt32,
-    version       UInt64
-)
-ENGINE = ReplacingMergeTree(version)
-PARTITION BY toYYYYMM(slice)
-ORDER BY (slice, clock, channel, priority, customer_tier, team, queue, category, agent_id, partition, generation)
-SETTINGS allow_nullable_key = 1;
-
-CREATE TABLE IF NOT EXISTS contact_slices
-(
-    slice         DateTime64(3, 'UTC'),
-    channel       LowCardinality(Nullable(String)),
-    team          LowCardinality(Nullable(String)),
-    agent_id      Nullable(String),
-    priority      LowCardinality(Nullable(String)),
-    customer_tier LowCardinality(Nullable(String)),
-    category      LowCardinality(Nullable(String)),
-    queue         LowCardinality(Nullable(String)),
-    counts        Map(LowCardinality(String), Int64),
-    partition     UInt16,
-    generation    UInt32,
-    version       UInt64
-)
-ENGINE = ReplacingMergeTree(version)
-PARTITION BY toYYYYMM(slice)
-ORDER BY (slice, channel, priority, customer_tier, team, queue, category, agent_id, partition, generation)
-SETTINGS allow_nullable_key = 1;
-
 -- How far each source partition is, newest row a partition.
 CREATE TABLE IF NOT EXISTS watermarks
 (
