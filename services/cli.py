@@ -172,6 +172,22 @@ def what_if(
 
 
 @app.command()
+def rebuild(
+    from_: Annotated[str, typer.Option("--from", help="First minute (RFC 3339).")],
+    to: Annotated[str, typer.Option(help="The minute after the last.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what differs.")] = False,
+    data_dir: Annotated[
+        Path,
+        typer.Option(help="Of the product; its Kafka and ClickHouse are used unless the environment names others."),
+    ] = Path("contactpulse-data"),
+) -> None:
+    """Make the slices of a range anew from the stored events, while the product runs: what differs is corrected."""
+    from services.rebuild.main import run
+
+    run(_settings(), data_dir, from_, to, dry_run)
+
+
+@app.command()
 def worker(metrics_port: MetricsPort = None, metrics_host: MetricsHost = "127.0.0.1") -> None:
     """Run a stream worker."""
     from services import logs

@@ -1,0 +1,1 @@
+"""`contactpulse rebuild`: the slices of a range made anew from the stored events, while the product runs."""
