@@ -9,7 +9,7 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
-SOURCES := schemas streams services tests bench
+SOURCES := schemas streams services grafana tests bench
 
 # uv works in this environment only, with this Python, whatever else is activated or installed.
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -45,6 +45,7 @@ lint: setup ## Check style, types, import directions, dependencies and the commi
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/deptry .
 	$(BIN)/python -m schemas.documents --check
+	$(BIN)/python -m grafana.build --check
 
 format: setup ## Put all code into the house style
 	$(BIN)/ruff check --fix .
