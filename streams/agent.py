@@ -127,11 +127,13 @@ class PartitionAgent:
         if mark or clock - owned.sliced >= (BEHIND_SLICES_S if behind else self._settings.rollup_every_s):
             owned.sliced = clock
             sends += partition.slices()
-        if mark:
-            owned.marked = clock
-            sends.append(partition.watermark())
         for send in sends:
             owned.pending.append(await self._send(send))
+        if mark:
+            owned.marked = clock
+            # Partitions of a broker do not keep step: a watermark sent along could be read before what it vouches for.
+            await self._settle(owned)
+            owned.pending.append(await self._send(partition.watermark()))
         wait = max(self._settings.checkpoint_s, 5 * owned.checkpoint_took)
         if partition.halted is not None:
             log.error(str(partition.halted))
@@ -146,6 +148,8 @@ class PartitionAgent:
         owned = self.owned[number] = Owned(partition)
         first = partition.checkpoint(self._now(), 1 << 62)
         await self._write(owned, first.policies())
+        # By itself, as always: Tansu tells a recovery of the first row of its last batch only.
+        await self._settle(owned)
         await self._write_manifest(owned, first)
         if self.owned.get(number) is not owned:
             return None

@@ -1,7 +1,7 @@
 """Up to where everything is known to hang together: which events the slices of each source partition already hold.
 
-A watermark says a position and a version: all slices up to that position had been told under lower versions. So the
-events up to it, and the slice versions up to it, are two readings of the same facts.
+A watermark says a position and a version: all slices up to that position had been told under lower versions, and Kafka
+had them when it was told. So the events up to it, and the slice versions up to it, are two readings of the same facts.
 """
 
 import time
@@ -10,7 +10,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError
 
 from schemas.errors import WorkFailed
@@ -54,8 +55,8 @@ VERSION_BEFORE = (
 
 
 def fence(client: Client, settings: Settings) -> Fence:
-    """The newest watermarks; waits until the store has all events before them. Raises `WorkFailed` where it does not
-    get there within a minute, or where nothing was ever judged."""
+    """The newest watermarks; waits until the store has all events and slices before them. Raises `WorkFailed` where it
+    does not get there within a minute, or where nothing was ever judged."""
     rows = client.query(
         "SELECT partition, position, version, toUnixTimestamp64Milli(stream_time) FROM watermarks FINAL"
         f" WHERE partition < {CUSTOMER_STAGE}"
@@ -63,23 +64,29 @@ def fence(client: Client, settings: Settings) -> Fence:
     if not rows:
         raise WorkFailed("the store holds no watermark yet: nothing was judged so far")
     found = Fence({p: at for p, at, _, _ in rows}, {p: v for p, _, v, _ in rows}, min(t for _, _, _, t in rows))
-    deadline = time.monotonic() + WAIT_S
-    while behind := {p for p, at in found.positions.items() if _stored(settings).get(p, -1) <= at}:
-        if time.monotonic() > deadline:
-            raise WorkFailed(f"the store is behind in partitions {', '.join(map(str, sorted(behind)))}: is it running?")
-        time.sleep(0.5)
-    return found
-
-
-def _stored(settings: Settings) -> dict[int, int]:
-    """By partition of events the offset at which the store goes on."""
-    group = f"{settings.topic_prefix}{GROUP}"
     try:
         with closing(
             KafkaAdminClient(bootstrap_servers=settings.kafka.split(","), bootstrap_timeout_ms=10_000)
         ) as admin:
-            offsets = admin.list_group_offsets(group)[group]
+            _wait(admin, settings, found)
     except KafkaError as error:
         raise WorkFailed(f"Kafka at {settings.kafka} does not answer: {error}") from error
-    topic = settings.topic(Topic.EVENTS)
-    return {tp.partition: meta.offset for tp, meta in offsets.items() if tp.topic == topic}
+    return found
+
+
+def _wait(admin: KafkaAdminClient, settings: Settings, found: Fence) -> None:
+    """Until the store has the events up to the fence, and all slices that Kafka has by now."""
+    events, rollups = settings.topic(Topic.EVENTS), settings.topic(Topic.ROLLUPS)
+    asked = {TopicPartition(rollups, n): OffsetSpec.LATEST for n in range(settings.partitions)}
+    needed = {tp: end.offset for tp, end in admin.list_partition_offsets(asked).items()}
+    needed |= {TopicPartition(events, n): position + 1 for n, position in found.positions.items()}
+    group = f"{settings.topic_prefix}{GROUP}"
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        stored = {tp: max(0, meta.offset) for tp, meta in admin.list_group_offsets(group)[group].items()}
+        behind = [f"{tp.topic}-{tp.partition}" for tp, offset in needed.items() if stored.get(tp, 0) < offset]
+        if not behind:
+            return
+        if time.monotonic() > deadline:
+            raise WorkFailed(f"the store is behind in {', '.join(sorted(behind))}: is it running?")
+        time.sleep(0.5)
