@@ -28,6 +28,7 @@ from schemas.topics import Topic
 from services.demo.operation import Operation
 from services.local.broker import start
 from services.local.kafka import EmbeddedKafka
+from services.logs import configure
 from services.provision import ensure_topics
 from streams.replay import replay
 
@@ -42,6 +43,7 @@ def main() -> None:
     options.add_argument("--tutorial-events", type=int, default=40_000)
     options.add_argument("--outcomes", type=int, default=10_000_000)
     arguments = options.parse_args()
+    configure(Settings(), "bench")  # standard output is for the figures
     print(f"making {arguments.events:,} events ...", file=sys.stderr)
     keys, lines = events(arguments.events)
     size = sum(map(len, lines)) / len(lines)

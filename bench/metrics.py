@@ -6,6 +6,7 @@ data are made inside it, and hours and days are rolled up by the store's own rol
 """
 
 import argparse
+import gc
 import json
 import statistics
 import tempfile
@@ -26,6 +27,7 @@ from bench.what_if import clickhouse
 from schemas.settings import Settings
 from services.api.app import create_app
 from services.local.ports import free_port
+from services.logs import configure
 from services.store.clickhouse import connect
 from services.store.metrics import StoreMetrics
 from services.store.migrations import migrate
@@ -70,6 +72,7 @@ def main() -> None:
     options.add_argument("--outcomes", type=int, default=10_000_000, help="0: only the rolling day")
     options.add_argument("--repeat", type=int, default=100)
     arguments = options.parse_args()
+    configure(Settings(), "bench")  # standard output is for the figures
     with tempfile.TemporaryDirectory() as directory:
         print_figures(metric_latencies(Path(directory), arguments.outcomes, arguments.repeat))
 
@@ -182,6 +185,7 @@ def api(settings: Settings, now_ms: int) -> Iterator[Callable[[str], Any]]:
     thread.start()
     while not server.started:
         time.sleep(0.02)
+    gc.freeze()  # as the server of the product does
     connection = HTTPConnection("127.0.0.1", port)
 
     def get(path: str) -> Any:

@@ -6,7 +6,6 @@ and from names listed in `schemas`, never from anything a caller sent.
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Protocol, TypeAlias
@@ -17,6 +16,7 @@ import structlog
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
+from services.api.kept import Kept
 from services.web.problems import Problem
 
 Row: TypeAlias = dict[str, Any]
@@ -28,7 +28,6 @@ _READ_TIMEOUT_S = 35
 _MAX_EXECUTION_S = 30
 """A question that takes longer than this is given up: the board asks every second, people lose patience sooner."""
 
-_MOST_KEPT = 256
 _UNKNOWN_TABLE_CODES = ("code: 60.", "code: 81.")
 _TIMEOUT_CODES = ("code: 159.", "code: 160.")
 
@@ -50,8 +49,7 @@ class Database:
         """`url` is http[s]://user:password@host:port/database. Does not connect yet. `keep_s`: how old an answer of
         `rows_kept` may be."""
         self._url = url
-        self._keep_s = keep_s
-        self._kept: dict[tuple[Any, ...], tuple[float, list[Row]]] = {}
+        self._kept: Kept[list[Row]] = Kept(keep_s)
         self._client: AsyncClient | None = None
         self._connecting = asyncio.Lock()
 
@@ -66,13 +64,7 @@ class Database:
 
     async def rows_kept(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         """As `rows`; the same question within `keep_s` gets the same answer. For what many questions begin with."""
-        key, clock = (sql, *sorted(parameters.items())), time.monotonic()
-        kept = self._kept.get(key)
-        if kept is None or clock - kept[0] >= self._keep_s:
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.clear()
-            kept = self._kept[key] = clock, await self.rows(sql, parameters)
-        return kept[1]
+        return await self._kept.get((sql, *sorted(parameters.items())), lambda: self.rows(sql, parameters))
 
     async def close(self) -> None:
         """Closes the connections. A later question would open new ones."""

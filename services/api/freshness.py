@@ -1,12 +1,12 @@
 """How old and how complete the data is: watermarks say how far each source partition of the stream has come."""
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from schemas import times
 from services.api.database import Questions, Row
+from services.api.kept import Kept
 from services.api.silence import Silence, silent_at
 
 
@@ -42,21 +42,19 @@ class Freshness:
 
 
 class FreshnessReader:
-    """Freshness and silence, read again when they are older than `keep_s` seconds: they are the same for all."""
+    """Freshness and silence, at most `keep_s` seconds old: they are the same for all."""
 
     def __init__(self, keep_s: float) -> None:
-        self._keep_s = keep_s
-        self._read_at = 0.0
-        self._kept: tuple[Freshness, list[Silence]] | None = None
+        self._kept: Kept[tuple[Freshness, list[Silence]]] = Kept(keep_s)
 
     async def read(self, database: Questions, now_ms: int, until_ms: int) -> tuple[Freshness, list[Silence]]:
         """How far the stream is, and what had gone silent at `until_ms`, or now where that is earlier."""
-        clock = time.monotonic()
-        kept = self._kept if clock - self._read_at < self._keep_s else None
-        if kept is None:
-            kept = (await freshness(database), await silent_at(database, now_ms))
-            self._kept, self._read_at = kept, clock
-        return kept if until_ms >= now_ms else (kept[0], await silent_at(database, until_ms))
+
+        async def ask() -> tuple[Freshness, list[Silence]]:
+            return await freshness(database), await silent_at(database, now_ms)
+
+        fresh, silent = await self._kept.get(None, ask)
+        return fresh, silent if until_ms >= now_ms else await silent_at(database, until_ms)
 
 
 async def freshness(database: Questions) -> Freshness:

@@ -66,13 +66,16 @@ async def pieces(database: Questions, query: SliceQuery) -> list[Piece]:
     if -(-from_ms // HOUR_MS) >= to_ms // HOUR_MS or (query.steps and query.steps.step_ms < HOUR_MS):
         return [Piece("minute", from_ms, to_ms)]
     # Which pieces are level may be a second old: what is rolled up since, or came late, shows a second later.
-    rows = await database.rows_kept(level_sql(query.kind), {"from_ms": from_ms, "to_ms": to_ms})
+    # Asked by whole days, windows that move on by the minute share the answer.
+    days = {"from_ms": from_ms // DAY_MS * DAY_MS, "to_ms": -(-to_ms // DAY_MS) * DAY_MS}
+    rows = await database.rows_kept(level_sql(query.kind), days)
     level = [(row["tier"], row["ms"]) for row in rows]
     if query.known.as_of_ms is not None and level:
         level = _unchanged(level, await _changed_hours(database, query))
     usable: list[tuple[str, int]] = []
     for tier, ms in level:
-        if tier == "hour" or query.in_one_step(ms, DAY_MS):
+        whole = from_ms <= ms and ms + DAY_MS <= to_ms
+        if tier == "hour" or (whole and query.in_one_step(ms, DAY_MS)):
             usable.append((tier, ms))
         else:
             # All hours of a level day that hold anything are level, and the others are empty in every table.
