@@ -76,6 +76,8 @@ def test_a_policy_is_edited_while_a_clock_runs(product: Product, policy: Path) -
     # The story goes as far as the watermark, which comes about a second after what it vouches for.
     story = [("started", "1", "first"), ("retargeted", None, "second")]
     wait_for(lambda: timeline(product) == story, 20, "the story to tell of the second policy")
+    # Every process looks once a second: of two edits within one it would see the later only.
+    wait_for(lambda: product.get("/v1/policy")["policies"] == ["second"], 20, "the API to have read the second policy")
 
     policy.write_text(POLICY % ("third", "soon"), encoding="utf-8")
     wait_for(lambda: product.get("/v1/policy")["refused"], 20, "the third policy to be refused")
