@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from grafana_foundation_sdk.builders import bargauge, stat, table, timeseries
 from grafana_foundation_sdk.builders.common import (
@@ -40,6 +40,8 @@ _SPAN_MS: Final = 3_600_000
 """A line bridges gaps up to an hour; a longer silence shows as one."""
 
 _SOFT_MIN: Final = 0.8
+
+Panel = TypeVar("Panel", stat.Panel, timeseries.Panel, table.Panel, bargauge.Panel)
 
 _NARROW: Final = 70
 """Pixels that a column may shrink to before a table scrolls sideways; Grafana's own 150 cuts off the last columns."""
@@ -83,15 +85,7 @@ def number(
 ) -> stat.Panel:
     """One number. No sparkline: a ratio of a range is not the last or mean of its parts."""
     return (
-        stat.Panel()
-        .title(title)
-        .description(description)
-        .datasource(SOURCE)
-        .with_target(Query(sql, Format.TABLE))
-        .unit(unit.name)
-        .decimals(unit.decimals)
-        .no_value(NO_VALUE)
-        .thresholds(look.thresholds(metric))
+        _begun(stat.Panel(), title, description, Query(sql, Format.TABLE), unit, metric)
         .color_scheme(look.by_thresholds())
         .color_mode(BigValueColorMode.VALUE)
         .graph_mode(BigValueGraphMode.NONE)
@@ -118,16 +112,8 @@ def series(
     one whose goal is drawn, `link` (title, URL) where a click on a point leads."""
     judged = metric is not None and metric.goal is not None
     panel = (
-        timeseries.Panel()
-        .title(title)
-        .description(description)
-        .datasource(SOURCE)
-        .with_target(Query(sql, Format.TIME_SERIES))
+        _begun(timeseries.Panel(), title, description, Query(sql, Format.TIME_SERIES), unit, metric)
         .interval(step)
-        .unit(unit.name)
-        .decimals(unit.decimals)
-        .no_value(NO_VALUE)
-        .thresholds(look.thresholds(metric))
         .thresholds_style(
             GraphThresholdsStyleConfig().mode(
                 GraphThresholdsStyleMode.DASHED if judged else GraphThresholdsStyleMode.OFF
@@ -165,15 +151,7 @@ def rows(
 ) -> table.Panel:
     """A table. Numbers without a column of their own settings are counts."""
     panel = (
-        table.Panel()
-        .title(title)
-        .description(description)
-        .datasource(SOURCE)
-        .with_target(Query(sql, Format.TABLE))
-        .unit(look.COUNT.name)
-        .decimals(look.COUNT.decimals)
-        .no_value(NO_VALUE)
-        .thresholds(look.thresholds(None))
+        _begun(table.Panel(), title, description, Query(sql, Format.TABLE), look.COUNT)
         .show_header(True)
         .min_width(_NARROW)
         .span(width)
@@ -187,20 +165,26 @@ def rows(
 def shares(title: str, description: str, unit: Unit, sql: str, *, width: int = 12, height: int = 8) -> bargauge.Panel:
     """A bar for each row: its text column and its number."""
     return (
-        bargauge.Panel()
-        .title(title)
-        .description(description)
-        .datasource(SOURCE)
-        .with_target(Query(sql, Format.TABLE))
-        .unit(unit.name)
-        .decimals(unit.decimals)
+        _begun(bargauge.Panel(), title, description, Query(sql, Format.TABLE), unit)
         .min(0)
-        .no_value(NO_VALUE)
-        .thresholds(look.thresholds(None))
         .color_scheme(look.by_series())
         .orientation(VizOrientation.HORIZONTAL)
         .display_mode(BarGaugeDisplayMode.BASIC)
         .reduce_options(ReduceDataOptions().values(True).calcs(["lastNotNull"]).fields(""))
         .span(width)
         .height(height)
+    )
+
+
+def _begun(panel: Panel, title: str, description: str, query: Query, unit: Unit, metric: Metric | None = None) -> Panel:
+    """What every panel has. `metric`: the one whose goal colours it."""
+    return (
+        panel.title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .with_target(query)
+        .unit(unit.name)
+        .decimals(unit.decimals)
+        .no_value(NO_VALUE)
+        .thresholds(look.thresholds(metric))
     )

@@ -6,9 +6,9 @@ Statements hold macros of Grafana's ClickHouse plugin. Every table is read with 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from schemas.metrics import Measure, Metric, Source
+from schemas.metrics import Metric, Source
 from schemas.metrics.formula import Terms
-from schemas.metrics.histogram import GAMMA
+from schemas.metrics.sql import CLOCK_SUMS, bucket_of_quantile, total, value_of
 
 NONE: Final = "(none)"
 """How "has no value" of a dimension is shown and chosen."""
@@ -19,12 +19,7 @@ AT: Final = "at"
 IN_RANGE: Final = "$__timeFilter(slice)"
 ENDED_IN_RANGE: Final = "$__timeFilter_ms(ended_at)"
 
-_CLOCK_COLUMNS: Final[Mapping[str, str]] = {Measure.CLOCKS_MET: "met", Measure.CLOCKS_ENDED: "met + breached"}
-"""What metrics over clocks count, in columns of clock slices."""
-
 _NEVER: Final = "toDateTime64('2299-12-31 00:00:00', 3, 'UTC')"
-_SLACK: Final = 1e-12
-"""A quantile's level is lowered by so much that rounding level x total up never passes the next whole number."""
 
 
 def at_end(statement: str) -> str:
@@ -51,7 +46,7 @@ def summed(terms: Terms, *, of_clocks: bool = False) -> str:
     """The sum of a formula's terms over contact slices, or over clock slices."""
     parts = []
     for place, (sign, measure) in enumerate(terms):
-        column = _CLOCK_COLUMNS[measure] if of_clocks else measure
+        column = CLOCK_SUMS[measure] if of_clocks else measure
         parts.append(("" if sign > 0 and not place else " + " if sign > 0 else " - ") + f"sum({column})")
     return "".join(parts).strip()
 
@@ -76,20 +71,9 @@ def value(metric: Metric, *, of_clocks: bool = False) -> str:
 
 
 def _quantile(metric: Metric, level: float) -> str:
-    """The duration in seconds that the quantile's bucket stands for (`schemas.metrics.histogram.value_of`)."""
-    bucket = metric.id.replace(".", "_") + "_bucket"
-    buckets, counts = (_joined(part, metric.durations) for part in ("mapKeys", "mapValues"))
-    # One generation may take back what another counted: a negative count wraps round, and the sum comes right.
-    weights = f"CAST({counts}, 'Array(UInt64)')"
-    total = " + ".join(f"sum(arraySum(mapValues({name})))" for name in metric.durations)
-    found = f"(quantileExactWeightedArray({level - _SLACK!r})({buckets}, {weights}) AS {bucket})"
-    at = f"exp2(({bucket} - 1) * log2({GAMMA!r})) * 2 / ({GAMMA!r} + 1)"
-    return f"if({total} <= 0, NULL, if({found} = 0, 0., {at}) / 1000)"
-
-
-def _joined(part: str, histograms: tuple[str, ...]) -> str:
-    arrays = [f"{part}({name})" for name in histograms]
-    return arrays[0] if len(arrays) == 1 else f"arrayConcat({', '.join(arrays)})"
+    """The quantile in seconds; NULL of nothing."""
+    found = value_of(bucket_of_quantile(level, metric.durations), metric.id.replace(".", "_") + "_bucket")
+    return f"if({total(metric.durations)} <= 0, NULL, {found} / 1000)"
 
 
 def select(

@@ -4,7 +4,6 @@ metric catalogue as a page for people.
 `python -m schemas.documents` writes docs/contract/ and docs/metrics.md, `--check` says whether they are current.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, cast
 import msgspec
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
+from schemas import generated
 from schemas.asyncapi import asyncapi
 from schemas.event_document import INSTANT, Schema, event_schema, plain, tidy
 from schemas.metrics.measures import DURATIONS, MEASURES
@@ -131,34 +131,12 @@ def texts() -> dict[str, str]:
 
 def outdated(directory: Path = DIRECTORY) -> list[str]:
     """Names of files in `directory` that are missing, not current, or of no document."""
-    wanted = texts()
-    there = {path.name: path.read_text(encoding="utf-8") for path in directory.glob("*.json")}
-    if (page := directory / PAGE).exists():
-        there[PAGE] = page.read_text(encoding="utf-8")
-    return sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
+    return generated.outdated(texts(), directory)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Writes or checks the documents; exit code 1 where a check fails."""
-    parser = argparse.ArgumentParser(prog="python -m schemas.documents", description=main.__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a file is not current")
-    parser.add_argument("--directory", type=Path, default=DIRECTORY, help="default: docs/contract")
-    options: Any = parser.parse_args(arguments)
-    names = outdated(options.directory)
-    if options.check:
-        for name in names:
-            print(f"{options.directory / name} is not current: run python -m schemas.documents", file=sys.stderr)
-        return 1 if names else 0
-    options.directory.mkdir(parents=True, exist_ok=True)
-    current = texts()
-    for name in names:
-        path = options.directory / name
-        if name in current:
-            path.write_text(current[name], encoding="utf-8")
-        else:
-            path.unlink()
-        print(path)
-    return 0
+    return generated.command("schemas.documents", main.__doc__, texts(), DIRECTORY, arguments)
 
 
 if __name__ == "__main__":

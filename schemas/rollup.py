@@ -11,6 +11,9 @@ import msgspec
 DIMENSIONS = ("channel", "team", "agent_id", "priority", "customer_tier", "category", "queue")
 """Dimensions of every outcome and slice, in this order everywhere."""
 
+CLOCK_COUNTS = ("met", "breached", "cancelled", "stopped", "elapsed_ms")
+"""What clock slices add up."""
+
 OTHER = "other"
 """Stands for values of a dimension that are too many to be told apart."""
 

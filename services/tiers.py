@@ -13,7 +13,10 @@ KINDS: Final = ("clock", "contact")
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
-_WIDTH_MS: Final = {"hour": HOUR_MS, "day": DAY_MS}
+WIDTH_MS: Final = {"hour": HOUR_MS, "day": DAY_MS}
+
+MINUTE_KEY: Final = "slice, series, partition, generation"
+"""The key of one-minute slices; versions of a row share it."""
 
 
 class Piece(NamedTuple):
@@ -27,6 +30,13 @@ class Piece(NamedTuple):
 def tables(kind: str) -> dict[str, str]:
     """The table of each tier."""
     return {"day": f"{kind}_days", "hour": f"{kind}_hours", "minute": f"{kind}_slices"}
+
+
+def between(from_ms: int, to_ms: int) -> str:
+    """A condition: the slice begins in [from, to). Whole numbers of our own, so they may stand in the text: parameters
+    travel in a URL, which is too short for many."""
+    start, end = (f"fromUnixTimestamp64Milli({ms:d}, 'UTC')" for ms in (from_ms, to_ms))
+    return f"(slice >= {start} AND slice < {end})"
 
 
 def level_sql(kind: str) -> str:
@@ -74,7 +84,7 @@ def plan(from_ms: int, to_ms: int, level: Iterable[tuple[str, int]]) -> list[Pie
     known = {
         (tier, start)
         for tier, start in level
-        if tier in _WIDTH_MS and start % _WIDTH_MS[tier] == 0 and from_ms <= start and start + _WIDTH_MS[tier] <= to_ms
+        if tier in WIDTH_MS and start % WIDTH_MS[tier] == 0 and from_ms <= start and start + WIDTH_MS[tier] <= to_ms
     }
     days = {start for tier, start in known if tier == "day"}
     hours = {start for tier, start in known if tier == "hour" and start - start % DAY_MS not in days}
@@ -83,7 +93,7 @@ def plan(from_ms: int, to_ms: int, level: Iterable[tuple[str, int]]) -> list[Pie
     for start, tier in sorted([(day, "day") for day in days] + [(hour, "hour") for hour in hours]):
         if at < start:
             pieces.append(Piece("minute", at, start))
-        at = start + _WIDTH_MS[tier]
+        at = start + WIDTH_MS[tier]
         if pieces and pieces[-1].tier == tier and pieces[-1].to_ms == start:
             pieces[-1] = pieces[-1]._replace(to_ms=at)
         else:

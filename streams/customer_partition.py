@@ -30,7 +30,6 @@ class CustomerPartition(Stage):
         super().__init__(number, partitions, manifest, self.customers.slices, retention, now)
         self.told_as = CUSTOMER_STAGE + number
         self._now = 0
-        self._latest = 0
 
     def feed(self, chunk: Chunk, wall: int) -> list[Send]:
         """Applies a chunk's records beyond the position. Halts at one that no worker of this version can have told."""
@@ -57,8 +56,7 @@ class CustomerPartition(Stage):
 
     def advance(self, wall: int, lateness: int, end: int) -> None:
         """Stream time of this stage: how far what it was told reaches."""
-        caught_up = self.position + 1 >= end
-        self._now = max(self._now, wall - lateness if caught_up else min(self._latest, wall - lateness))
+        self._now = max(self._now, self._reached(wall, lateness, end))
 
     def change_policy(self, policy: PolicyFile) -> bool:
         """Each record brings the limits that hold for it."""

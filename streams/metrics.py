@@ -1,6 +1,7 @@
 """What a worker tells Prometheus, all of it in one place. Labels: only the source partition."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -17,6 +18,25 @@ _COUNTERS = {
     "future": "Events dated more than 5 minutes ahead; a source's clock is wrong.",
     "gaps": "Times that fetched records were lost on the way in and read again.",
 }
+_OF_CASES: dict[str, tuple[str, Callable[[SourcePartition], float]]] = {
+    "cases": ("Cases in memory.", lambda p: len(p.engine.cases)),
+    "packed_cases": ("Finished cases packed away.", lambda p: len(p.engine.cold)),
+    "open_cases": ("Open cases.", lambda p: p.engine.open_cases),
+    "position": ("Last applied offset.", lambda p: p.position),
+    "corrections": ("Histories folded anew for late events.", lambda p: p.engine.corrections),
+    "stream_time_seconds": ("Stream time, Unix seconds.", lambda p: p.engine.now / 1000),
+    "halted": ("1: stopped, too much of it is undecodable.", lambda p: float(p.halted is not None)),
+}
+_OF_CUSTOMERS: dict[str, tuple[str, Callable[[CustomerPartition], float]]] = {
+    "customers": ("Customers in memory.", lambda p: len(p.customers.all)),
+    "customer_position": ("Last applied offset of contact.customers.", lambda p: p.position),
+    "customers_crowded": (
+        "Times that a customer_id had so many contacts that the oldest were let go: a placeholder.",
+        lambda p: p.customers.crowded,
+    ),
+    "customers_halted": ("1: stopped at a record that cannot be read.", lambda p: float(p.halted is not None)),
+}
+P = TypeVar("P", bound=Stage)
 
 
 class WorkerMetrics:
@@ -39,38 +59,19 @@ class WorkerMetrics:
             yield counter
         refused = "1: the policy file was changed but is refused; the one before stays in force."
         yield GaugeMetricFamily("contactpulse_worker_policy_refused", refused, float(self.refused()))
-        gauges: dict[str, tuple[str, Callable[[SourcePartition], float]]] = {
-            "cases": ("Cases in memory.", lambda p: len(p.engine.cases)),
-            "packed_cases": ("Finished cases packed away.", lambda p: len(p.engine.cold)),
-            "open_cases": ("Open cases.", lambda p: p.engine.open_cases),
-            "position": ("Last applied offset.", lambda p: p.position),
-            "corrections": ("Histories folded anew for late events.", lambda p: p.engine.corrections),
-            "stream_time_seconds": ("Stream time, Unix seconds.", lambda p: p.engine.now / 1000),
-            "halted": ("1: stopped, too much of it is undecodable.", lambda p: float(p.halted is not None)),
-        }
-        for name, (text, read) in gauges.items():
-            gauge = GaugeMetricFamily(f"contactpulse_worker_{name}", text, labels=["partition"])
-            for partition in owned:
-                gauge.add_metric([str(partition.number)], read(partition))
-            yield gauge
-        customers = [stage for stage in stages if isinstance(stage, CustomerPartition)]
-        of_customers: dict[str, tuple[str, Callable[[CustomerPartition], float]]] = {
-            "customers": ("Customers in memory.", lambda p: len(p.customers.all)),
-            "customer_position": ("Last applied offset of contact.customers.", lambda p: p.position),
-            "customers_crowded": (
-                "Times that a customer_id had so many contacts that the oldest were let go: a placeholder.",
-                lambda p: p.customers.crowded,
-            ),
-            "customers_halted": ("1: stopped at a record that cannot be read.", lambda p: float(p.halted is not None)),
-        }
-        for name, (text, read_customers) in of_customers.items():
-            gauge = GaugeMetricFamily(f"contactpulse_worker_{name}", text, labels=["partition"])
-            for partition_of_customers in customers:
-                gauge.add_metric([str(partition_of_customers.number)], read_customers(partition_of_customers))
-            yield gauge
+        yield from _gauges(_OF_CASES, owned)
+        yield from _gauges(_OF_CUSTOMERS, [stage for stage in stages if isinstance(stage, CustomerPartition)])
         text = "Cells of slices booked under other, because a dimension has too many values."
         folded = CounterMetricFamily("contactpulse_worker_folded", text, labels=["partition", "dimension"])
         for stage in stages:
             for dimension, n in stage.folded.items():
                 folded.add_metric([str(stage.told_as), dimension], n)
         yield folded
+
+
+def _gauges(told: Mapping[str, tuple[str, Callable[[P], float]]], partitions: Sequence[P]) -> Iterator[Metric]:
+    for name, (text, read) in told.items():
+        gauge = GaugeMetricFamily(f"contactpulse_worker_{name}", text, labels=["partition"])
+        for partition in partitions:
+            gauge.add_metric([str(partition.number)], read(partition))
+        yield gauge

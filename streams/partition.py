@@ -61,7 +61,6 @@ class SourcePartition(Stage):
     ) -> None:
         self.engine, manifest = new_engine(policy, read, guarded=True)
         super().__init__(number, partitions, manifest, self.engine.slices, retention, now)
-        self._latest = -1
         self._bad = 0
         self._chilled_at = now
         self._settled_at = now
@@ -148,7 +147,7 @@ class SourcePartition(Stage):
     def _apply(self, event: Event, t: int, appended: int) -> None:
         if self.engine.apply(event):
             self.counts.events += 1
-            self.engine.arrived(event, t, appended > (t // MINUTE_MS + 1) * MINUTE_MS + LATE_MS)
+            self.engine.arrived(event, t, is_late(t, appended))
         else:
             self.counts.duplicates += 1
 
@@ -190,10 +189,8 @@ class SourcePartition(Stage):
         return True
 
     def advance(self, wall: int, lateness: int, end: int) -> None:
-        """Moves stream time: with the wall clock when all there is has been read, else with the events read so far, so
-        that catching up after a pause breaches nothing that was answered in time."""
-        caught_up = self.position + 1 >= end
-        self._wanted = max(self._wanted, wall - lateness if caught_up else min(self._latest, wall - lateness))
+        """Moves stream time and judges up to it. What was answered in time is not breached while catching up."""
+        self._wanted = max(self._wanted, self._reached(wall, lateness, end))
         self.engine.advance(min(self._wanted, self.manifest.horizon))
         if wall - self._settled_at >= SETTLE_MS:
             self._settled_at = wall
@@ -257,6 +254,11 @@ class SourcePartition(Stage):
         if super().unsaved or self.engine.dirty or self.engine.agents.dirty or self.engine.ahead.dirty:
             return True
         return self._wanted > self.manifest.horizon - AHEAD_MS // 2
+
+
+def is_late(t: int, appended: int) -> bool:
+    """Whether an event of instant t came after its minute had been told as whole."""
+    return appended > (t // MINUTE_MS + 1) * MINUTE_MS + LATE_MS
 
 
 def _is_one_event(first_line: bytes, value: bytes) -> bool:

@@ -16,7 +16,7 @@ from streams.engine.facts import Dims, DimsTable, Fact, FactMaker
 from streams.engine.policies import PolicyBook
 from streams.engine.rules import Rules
 from streams.engine.slices import MINUTE_MS, Cell, Counts, Slices
-from streams.partition import LATE_MS
+from streams.partition import is_late
 
 
 class StoredEvent(NamedTuple):
@@ -126,7 +126,7 @@ class Rebuild:
 
     def _arrived(self, t: int, dims: Dims, received: int) -> None:
         self._slices.add(t, dims, Measure.EVENTS)
-        if received > (t // MINUTE_MS + 1) * MINUTE_MS + LATE_MS:
+        if is_late(t, received):
             self._slices.add(t, dims, Measure.EVENTS_LATE)
 
     def _dims(self, fact: Fact) -> Dims:

@@ -79,6 +79,8 @@ class Stage(ABC):
         self._counter = manifest.counter
         self._loaded_at = now
         self._arrival = now
+        self._latest = -1
+        """The latest instant that anything read so far is of, in ms."""
 
     def accepts(self, chunk: Chunk) -> bool:
         """False where records before this chunk or tick are missing: it must be refused and read again."""
@@ -148,6 +150,12 @@ class Stage(ABC):
             for target, lines in by_target.items()
             for record in packed(lines)
         ]
+
+    def _reached(self, wall: int, lateness: int, end: int) -> int:
+        """Where stream time may be: the wall clock when all there is has been read, else no further than what was read,
+        so that catching up after a pause leaps over nothing that is still to be read."""
+        present = wall - lateness
+        return present if self.position + 1 >= end else min(self._latest, present)
 
     def _forget_slices(self, wall: int, end: int) -> None:
         # See `schemas.rollup`: a generation may end only when all that an earlier owner of this partition said in it

@@ -88,12 +88,7 @@ def _book(files: tuple[tuple[int, str], ...]) -> PolicyBook | None:
         read = [(since, parse_policy(text, "stored policy")) for since, text in files]
     except ContactPulseError:
         return None
-    if not read:
-        return None
-    book = PolicyBook(read[0][1])
-    for since, file in read[1:]:
-        book.add(file, since)
-    return book
+    return PolicyBook.of(read) if read else None
 
 
 def _step(step: Step, types: dict[str, str]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from schemas import times
 from schemas.policy import parse_policy
 from services.api.database import Row
 from services.api.policy_in_force import PolicyInForce
-from streams.engine.calendar import AlwaysOpen, Calendar, make_calendar
+from streams.engine.calendar import AlwaysOpen, Calendar
+from streams.engine.policies import calendars_of
 
 
 def count_up(rows: Iterable[Row], moment: int, policy: PolicyInForce) -> None:
@@ -16,7 +17,7 @@ def count_up(rows: Iterable[Row], moment: int, policy: PolicyInForce) -> None:
     A clock whose calendar the policy in force does not know any more keeps what it was told with.
     """
     watch = policy.look()
-    known = _calendars("" if watch is None else watch.file.text)
+    known: dict[str, Calendar] = {"always": AlwaysOpen()} if watch is None else _calendars(watch.file.text)
     for row in rows:
         if row["state"] != "running" or row["due_at"] is None:
             continue
@@ -29,8 +30,4 @@ def count_up(rows: Iterable[Row], moment: int, policy: PolicyInForce) -> None:
 @lru_cache(maxsize=2)
 def _calendars(text: str) -> dict[str, Calendar]:
     """The calendars of a policy file. Making one takes longer than an answer."""
-    always: dict[str, Calendar] = {"always": AlwaysOpen()}
-    if not text:
-        return always
-    file = parse_policy(text, "policy in force")
-    return always | {name: make_calendar(name, model) for name, model in file.calendars.items()}
+    return calendars_of(parse_policy(text, "policy in force"))

@@ -7,24 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from schemas.metrics import Measure, Metric, MetricValue, Sums
-from schemas.metrics.histogram import GAMMA
+from schemas.metrics import Measure, Metric, MetricValue, Sums, sql
 from services.api.database import Questions, Row
 from services.api.slices import SliceQuery, summed
 
 Group: TypeAlias = tuple[Any, ...]
 
-CLOCK_SUMS: Final = {Measure.CLOCKS_MET: "met", Measure.CLOCKS_ENDED: "met + breached"}
-"""What a metric over clocks counts, in columns of clock slices."""
-
 _ARRIVALS: Final = (Measure.EVENTS, Measure.EVENTS_LATE)
-
-_SLACK: Final = 1e-12
-"""ClickHouse takes the first bucket at which ceil(level x total) is reached, as nearest rank does. The level is lowered
-by so much that rounding the product up can never pass the next whole number."""
-
-_VALUE: Final = f"if(b = 0, 0., exp2((b - 1) * log2({GAMMA!r})) * 2 / ({GAMMA!r} + 1))"
-"""`schemas.metrics.histogram.value_of` in SQL."""
 
 
 @dataclass(slots=True)
@@ -44,7 +33,7 @@ class Cells:
 async def of_slices(database: Questions, metric: Metric, query: SliceQuery) -> Cells:
     """The metric by group and step, for groups that have any slice. Clock slices do not count events."""
     if query.kind == "clock":
-        sums = [f"sum({CLOCK_SUMS[measure]}) AS {measure}" for measure in sorted(metric.measures)]
+        sums = [f"sum({sql.CLOCK_SUMS[measure]}) AS {measure}" for measure in sorted(metric.measures)]
         rows = await summed(database, query, ("met", "breached"), sums)
     else:
         columns, sums = _contact_sums(metric)
@@ -72,36 +61,24 @@ def _contact_sums(metric: Metric) -> tuple[list[str], list[str]]:
         columns.append("customers")
         sums.append("uniqExactArray(customers) AS different")
     if metric.histograms:
-        sums += _quantile(metric) if metric.quantile is not None else _moments(metric.histograms)
+        asked = metric.histograms
+        sums += _moments(asked) if metric.quantile is None else _quantile(metric.quantile, asked)
     return columns, sums
 
 
-def _quantile(metric: Metric) -> Iterator[str]:
-    assert metric.quantile is not None
-    buckets, counts = (_joined(part, metric.histograms) for part in ("mapKeys", "mapValues"))
-    # A slice may take back what another generation counted: its negative count wraps round, and the sum comes right.
-    weights = f"CAST({counts}, 'Array(UInt64)')"
-    yield f"quantileExactWeightedArray({metric.quantile - _SLACK!r})({buckets}, {weights}) AS bucket"
-    yield _total(metric.histograms)
+def _quantile(quantile: float, histograms: Sequence[str]) -> Iterator[str]:
+    yield f"{sql.bucket_of_quantile(quantile, histograms)} AS bucket"
+    yield f"{sql.total(histograms)} AS total"
 
 
 def _moments(histograms: Sequence[str]) -> Iterator[str]:
-    yield _total(histograms)
+    yield f"{sql.total(histograms)} AS total"
     for name, term in (("first_moment", "v"), ("second_moment", "v * v")):
+        values = f"arrayMap(b -> {sql.value_of('b')}, mapKeys(%s))"
         parts = (
-            f"arraySum((v, n) -> {term} * n, arrayMap(b -> {_VALUE}, mapKeys({histogram})), mapValues({histogram}))"
-            for histogram in histograms
+            f"arraySum((v, n) -> {term} * n, {values % histogram}, mapValues({histogram}))" for histogram in histograms
         )
         yield f"sum({' + '.join(parts)}) AS {name}"
-
-
-def _total(histograms: Sequence[str]) -> str:
-    return f"sum({' + '.join(f'arraySum(mapValues({histogram}))' for histogram in histograms)}) AS total"
-
-
-def _joined(part: str, histograms: Sequence[str]) -> str:
-    arrays = [f"{part}({histogram})" for histogram in histograms]
-    return arrays[0] if len(arrays) == 1 else f"arrayConcat({', '.join(arrays)})"
 
 
 def _sums(metric: Metric, row: Row) -> Sums:

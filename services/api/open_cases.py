@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from schemas.metrics import Metric, MetricValue
+from schemas.metrics.sql import exact_level
 from services.api.database import Questions, Row
 from services.api.dimensions import Where, row_limit
 from services.api.history import AS_OF, NOW_KNOWN, Known
@@ -20,8 +21,6 @@ _WAITING: Final = ("waiting", "oldest_waiting")
 _NEVER: Final = 2**62
 _AHEAD_MS: Final = 65 * 60_000
 """Events dated further ahead than an hour are dead letters: whatever ends later than now was told of within it."""
-_SLACK: Final = 1e-12
-"""As in `services.api.metric_queries`: nearest rank."""
 
 _ENDED: Final = f"arrayResize(arrayMap(at -> toUnixTimestamp64Milli(at), ends), length(opens), toInt64({_NEVER}))"
 _COLUMNS: Final = ("opened_at", "queued_at", "connected_at", "answered_at", "opens", "ends", "withdrawn")
@@ -154,7 +153,7 @@ def _state(metric: Metric, at: str) -> str:
         return f"max({at} - if(since <= {at}, since, opened))"
     age = f"{at} - since"
     if metric.quantile is not None:
-        return f"quantileExactWeighted({metric.quantile - _SLACK!r})({age}, toUInt64(1))"
+        return f"quantileExactWeighted({exact_level(metric.quantile)})({age}, toUInt64(1))"
     return f"sum({age})"
 
 

@@ -10,12 +10,10 @@ from services.api.database import Questions, Row
 from services.api.dimensions import Where, row_limit
 from services.api.history import NOW_KNOWN, Known
 from services.api.ranges import Range, Steps
-from services.tiers import DAY_MS, HOUR_MS, Piece, level_sql, plan, tables
+from services.tiers import DAY_MS, HOUR_MS, MINUTE_KEY, Piece, between, level_sql, plan, tables
 
 MAX_PIECES: Final = 400
 """A range in more pieces than this is read from coarser cuts: the condition must stay short."""
-
-_KEY: Final = "slice, series, partition, generation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +115,11 @@ def _relation(query: SliceQuery, columns: Sequence[str], cut: Sequence[Piece]) -
     """Each slice of the range once, to stand after FROM."""
     parts = []
     for tier, table in tables(query.kind).items():
-        ranges = [_between(piece) for piece in cut if piece.tier == tier]
+        ranges = [between(piece.from_ms, piece.to_ms) for piece in cut if piece.tier == tier]
         if ranges:
             of = f"({' OR '.join(ranges)}) AND {query.where.sql}"
             # What is rolled up has been told of before the instant of the question, whatever that is.
             known = query.known if tier == "minute" else NOW_KNOWN
-            key = _KEY if tier == "minute" else "slice, series"
+            key = MINUTE_KEY if tier == "minute" else "slice, series"
             parts.append(known.newest(table, f"{query.kind}_slice_history", key, columns, of))
     return parts[0] if len(parts) == 1 else f"({' UNION ALL '.join(f'SELECT * FROM {part}' for part in parts)})"
-
-
-def _between(piece: Piece) -> str:
-    # Whole numbers of our own, so they may stand in the text: parameters travel in a URL, which is too short for many.
-    start, end = (f"fromUnixTimestamp64Milli({ms:d}, 'UTC')" for ms in (piece.from_ms, piece.to_ms))
-    return f"(slice >= {start} AND slice < {end})"

@@ -1,17 +1,12 @@
 """`contactpulse rebuild`."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from schemas.errors import InputError
 from schemas.settings import Settings
 from schemas.times import text
+from services.progress import judging
 from services.rebuild.run import Report, rebuild
 from services.what_if.question import clickhouse_of, instant
 
@@ -21,7 +16,7 @@ def run(settings: Settings, data_dir: Path, from_: str, to: str, dry_run: bool) 
     away."""
     settings = _kafka_of(clickhouse_of(settings, data_dir), data_dir)
     begin, end = instant("--from", from_), instant("--to", to)
-    with _watched() as progress:
+    with judging("{task.completed:,.0f} of {task.total:,.0f} cases") as progress:
         report = rebuild(settings, begin, end, dry_run, progress)
     print(_said(report, begin, end, dry_run))
 
@@ -51,13 +46,3 @@ def _kafka_of(settings: Settings, data_dir: Path) -> Settings:
             f"no Kafka: set CONTACTPULSE_KAFKA, or give the --data-dir of `up`; {data_dir} is none"
         ) from None
     return settings.model_copy(update={"kafka": f"127.0.0.1:{port}"})
-
-
-@contextmanager
-def _watched() -> Iterator[Callable[[int, int], None]]:
-    """Shows progress on standard error, where a person watches."""
-    console = Console(stderr=True)
-    columns = (BarColumn(), TextColumn("{task.completed:,.0f} of {task.total:,.0f} cases"), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=1)
-        yield lambda done, about: bar.update(task, total=max(done, about, 1), completed=done)

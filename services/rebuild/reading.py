@@ -8,17 +8,16 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 
 from schemas.metrics.measures import DURATIONS, MEASURES
-from schemas.rollup import DIMENSIONS, CaseRecord
+from schemas.rollup import CLOCK_COUNTS, DIMENSIONS, CaseRecord
 from services.rebuild.fence import EVENT_BEFORE, VERSION_BEFORE, Fence
+from services.tiers import MINUTE_KEY
+from streams.engine.agents import LONGEST_MS
 
 PAGE_CASES = 2_000
-LONGEST_STATE_MS = 86_400_000
 _SETTINGS = {"max_threads": 1, "max_execution_time": 50}
 _IN_RANGE = (
     "slice >= fromUnixTimestamp64Milli({begin:Int64}, 'UTC') AND slice < fromUnixTimestamp64Milli({end:Int64}, 'UTC')"
 )
-_KEY = "slice, series, partition, generation"
-CLOCK_COUNTS = ("met", "breached", "cancelled", "stopped", "elapsed_ms")
 _BEARS = f"""
 SELECT DISTINCT case_id FROM (
     SELECT case_id FROM events WHERE occurred_at >= fromUnixTimestamp64Milli({{begin:Int64}}, 'UTC')
@@ -36,7 +35,7 @@ ORDER BY case_id, occurred_at, event_id
 _CASELESS = f"""
 SELECT case_id, event_id, body, toUnixTimestamp64Milli(received_at) FROM events FINAL
 WHERE (type = 'agent.state' OR case_id = '') AND {EVENT_BEFORE}
-AND occurred_at >= fromUnixTimestamp64Milli({{begin:Int64}} - {LONGEST_STATE_MS}, 'UTC')
+AND occurred_at >= fromUnixTimestamp64Milli({{begin:Int64}} - {LONGEST_MS}, 'UTC')
 AND occurred_at < fromUnixTimestamp64Milli({{end:Int64}}, 'UTC')
 """
 _WINDOW = "(SELECT toInt64(1000 * max(repeat_window_s)) FROM cases)"
@@ -120,12 +119,13 @@ class Reader:
         """Newest versions at the fence: the present row where it is one of them, else the last one told before."""
         names = ", ".join(columns)
         told = ", ".join(f"said.{place} AS {name}" for place, name in enumerate(columns, 1))
-        later = f"SELECT {_KEY} FROM {kind}s FINAL WHERE {_IN_RANGE} AND NOT ({VERSION_BEFORE})"
+        key = MINUTE_KEY
+        later = f"SELECT {key} FROM {kind}s FINAL WHERE {_IN_RANGE} AND NOT ({VERSION_BEFORE})"
         return (
             f"SELECT toUnixTimestamp64Milli(slice), {', '.join(keys)}, {', '.join(sums)} FROM ("
             f"SELECT slice, {names} FROM {kind}s FINAL WHERE {_IN_RANGE} AND {VERSION_BEFORE}"
-            f" UNION ALL SELECT slice, {told} FROM (SELECT {_KEY}, argMax(tuple({names}), version) AS said"
-            f" FROM {kind}_history WHERE {_IN_RANGE} AND {VERSION_BEFORE} AND ({_KEY}) IN ({later}) GROUP BY {_KEY})"
+            f" UNION ALL SELECT slice, {told} FROM (SELECT {key}, argMax(tuple({names}), version) AS said"
+            f" FROM {kind}_history WHERE {_IN_RANGE} AND {VERSION_BEFORE} AND ({key}) IN ({later}) GROUP BY {key})"
             f") GROUP BY slice, {', '.join(keys)}"
         )
 

@@ -20,19 +20,19 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from schemas.errors import InputError, WorkFailed
 from schemas.metrics import Measure
 from schemas.policy import PolicyFile, default_policy, load_policy, parse_policy
-from schemas.rollup import REBUILT, VersionedClockSlice, VersionedContactSlice
+from schemas.rollup import CLOCK_COUNTS, REBUILT, VersionedClockSlice, VersionedContactSlice
 from schemas.settings import Settings
 from schemas.times import text
 from services.rebuild.fence import Fence, fence
-from services.rebuild.reading import CLOCK_COUNTS, Held, Key, Reader
+from services.rebuild.reading import Held, Key, Reader
 from services.store.clickhouse import ClickHouseAway, RowsRefused, Tables, connect, one_line
 from services.store.touches import TOUCHES, Touches
+from services.tiers import DAY_MS
 from streams.engine.customers import AT_OPENING, AT_RESOLUTION
 from streams.engine.policies import PolicyBook
 from streams.engine.slices import MINUTE_MS, Cell, clock_slices, contact_slice
 from streams.rebuild import Rebuild, StoredEvent
 
-DAY_MS = 86_400_000
 SETTLE_S = 10.0
 _OF_CUSTOMERS = frozenset(measure for _, measure in (*AT_OPENING, *AT_RESOLUTION))
 _ARRIVALS = frozenset({Measure.EVENTS, Measure.EVENTS_LATE})
@@ -188,14 +188,7 @@ def _books(client: Client, settings: Settings, up_to: Fence) -> list[PolicyBook]
             parsed[content] = parse_policy(content, "policy in force")
         files.setdefault(partition, []).append((since, parsed[content]))
     fallback = load_policy(settings.policy) if settings.policy else default_policy()
-    books = []
-    for partition in range(max(up_to.positions) + 1):
-        (_, first), *later = files.get(partition) or [(0, fallback)]
-        book = PolicyBook(first)
-        for since, file in later:
-            book.add(file, since)
-        books.append(book)
-    return books
+    return [PolicyBook.of(files.get(partition) or [(0, fallback)]) for partition in range(max(up_to.positions) + 1)]
 
 
 def _contacts(cells: Iterable[Cell]) -> dict[Key, Held]:

@@ -7,16 +7,15 @@ from collections.abc import Iterable
 from typing import Final
 
 from schemas.metrics.measures import DURATIONS, MEASURES
-from schemas.rollup import DIMENSIONS
-from services.tiers import DAY_MS, HOUR_MS, tables
+from schemas.rollup import CLOCK_COUNTS, DIMENSIONS
+from services.tiers import DAY_MS, HOUR_MS, WIDTH_MS, between, tables
 
-_WIDTH_MS: Final = {"hour": HOUR_MS, "day": DAY_MS}
 _SOURCE: Final = {"hour": "minute", "day": "hour"}
 
 _NEVER_MS: Final = 2**62
 
 _SERIES: Final = {"clock": ("clock", *DIMENSIONS), "contact": DIMENSIONS}
-_SUMS: Final = {"clock": ("met", "breached", "cancelled", "stopped", "elapsed_ms"), "contact": MEASURES}
+_SUMS: Final = {"clock": CLOCK_COUNTS, "contact": MEASURES}
 _HISTOGRAMS: Final = {"clock": (), "contact": DURATIONS}
 
 _DAY: Final = f"ms - positiveModulo(ms, {DAY_MS})"
@@ -95,7 +94,7 @@ def roll_sql(kind: str, tier: str, starts: Iterable[int]) -> str:
         *(f"sumMap({name})" for name in histograms),
         *(f"groupUniqArrayArray({name})" for name in distinct),
     )
-    width = _WIDTH_MS[tier]
+    width = WIDTH_MS[tier]
     return f"""
 INSERT INTO {tables(kind)[tier]} (slice, series, version, {", ".join(columns)})
 SELECT
@@ -123,7 +122,4 @@ def _within(starts: Iterable[int], width: int) -> str:
             ranges[-1] = (ranges[-1][0], start + width)
         else:
             ranges.append((start, start + width))
-    return " OR ".join(
-        f"(slice >= fromUnixTimestamp64Milli({start}, 'UTC') AND slice < fromUnixTimestamp64Milli({end}, 'UTC'))"
-        for start, end in ranges
-    )
+    return " OR ".join(between(start, end) for start, end in ranges)

@@ -5,12 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from schemas.errors import InputError
 from schemas.policy import load_policy
 from schemas.settings import Settings
+from services.progress import judging
 from services.what_if.question import Question, clickhouse_of, groups, instant
 from services.what_if.report import flips_file
 from services.what_if.run import Progress, what_if
@@ -60,15 +59,7 @@ def run(
 
 @contextmanager
 def _watched() -> Iterator[Callable[[Progress], None]]:
-    """Shows progress on standard error, where a person watches."""
-    console = Console(stderr=True)
-    columns = (
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} of about {task.total:,.0f} cases, {task.fields[flips]:,} flips"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=1, flips=0)
-        yield lambda told: bar.update(
-            task, total=max(told.cases_about, told.cases, 1), completed=told.cases, flips=told.flips
-        )
+    with judging(
+        "{task.completed:,.0f} of about {task.total:,.0f} cases, {task.fields[flips]:,} flips", flips=0
+    ) as update:
+        yield lambda told: update(told.cases, told.cases_about, flips=told.flips)

@@ -5,8 +5,9 @@ is judged by what was promised then, however late it is read.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Self
 
 from schemas.policy import STANDARD_CLOCKS as STANDARD
 from schemas.policy import BusinessDays, Clock, Match, MetricSettings, MilestoneTrigger, Policy, PolicyFile, Trigger
@@ -123,6 +124,16 @@ class PolicyBook:
         self._files: list[CompiledFile] = []
         self._put(file)
 
+    @classmethod
+    def of(cls, files: Iterable[tuple[int, PolicyFile]]) -> Self:
+        """A book of files with the stream times from which on each is in force; that of the first does not count.
+        There must be one."""
+        (_, first), *later = files
+        book = cls(first)
+        for since, file in later:
+            book.add(file, since)
+        return book
+
     def add(self, file: PolicyFile, since: int) -> None:
         """From stream time `since` on, not before that of any file so far, this one is in force."""
         self._put(file)
@@ -150,8 +161,7 @@ class PolicyBook:
         return self._files[bisect_right(self.since, t)] if self.since else self._files[0]
 
     def _put(self, file: PolicyFile) -> None:
-        calendars: dict[str, Calendar] = {"always": AlwaysOpen()}
-        calendars |= {name: make_calendar(name, model) for name, model in file.calendars.items()}
+        calendars = calendars_of(file)
         self.texts.append(file.text)
         rules = [(policy.match, self._compiled(policy, calendars)) for policy in file.policies]
         self._files.append(CompiledFile(rules, file.metrics))
@@ -173,6 +183,12 @@ class PolicyBook:
         spec = ClockSpec(len(self.specs), policy.name, name, clock, calendar)
         self.specs.append(spec)
         return spec
+
+
+def calendars_of(file: PolicyFile) -> dict[str, Calendar]:
+    """The calendars that a policy file may name."""
+    always: dict[str, Calendar] = {"always": AlwaysOpen()}
+    return always | {name: make_calendar(name, model) for name, model in file.calendars.items()}
 
 
 def _clocks(policy: Policy) -> Iterator[tuple[str, Clock]]:

@@ -105,16 +105,11 @@ def new_engine(policy: PolicyFile, read: Read, guarded: bool = False) -> tuple[E
         engine = Engine(PolicyBook(policy), guarded)
         engine.thaw = _thaw(engine, read)
         return engine, Manifest()
-    book: PolicyBook | None = None
+    files: list[tuple[int, PolicyFile]] = []
     for since, digest in manifest.policies:
         text = row_of(read, f"p{digest}").decode()
-        file = policy if digest == digest_of(policy.text) else parse_policy(text, "stored policy")
-        if book is None:
-            book = PolicyBook(file)
-        else:
-            book.add(file, since)
-    assert book is not None
-    engine = Engine(book, guarded)
+        files.append((since, policy if digest == digest_of(policy.text) else parse_policy(text, "stored policy")))
+    engine = Engine(PolicyBook.of(files), guarded)
     _load(engine, manifest, read)
     return engine, manifest
 
