@@ -19,7 +19,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up test bench lint format clean
+.PHONY: help setup up test soak bench lint format clean
 
 help: ## List the targets
 	@echo "ContactPulse. Targets:"
@@ -34,6 +34,10 @@ up: setup ## Run the product with live sample traffic on http://127.0.0.1:8080; 
 # Two at a time, a file's tests together: many wait for brokers and databases to start, and two cores suffice.
 test: setup ## Run all tests; some of them: make test ARGS="tests/unit -k calendar"
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+MINUTES ?= 20
+soak: setup ## Change members of the stream under load for MINUTES=20, and compare with the oracle after each round
+	SOAK_MINUTES=$(MINUTES) $(BIN)/pytest tests/integration/streams/test_members.py $(ARGS)
 
 bench: setup ## Measure throughput and latency on this machine
 	$(BIN)/python -m bench $(ARGS)

@@ -29,4 +29,11 @@ class Topic(StrEnum):
     """Which policy file was in force from when on, in each source partition; a line each time that changes hands."""
 
 
-PRODUCT_TOPICS = tuple(Topic)
+class StateTopic(StrEnum):
+    """The workers' own state, compacted; of no use to anybody else. Names that Faust gave them once."""
+
+    CHECKPOINTS = "contactpulse-worker-checkpoints-changelog"
+    """Packed rows of each source partition, in the partition of the same number."""
+
+    CUSTOMER_CHECKPOINTS = "contactpulse-worker-customer-checkpoints-changelog"
+    """The same of the partitions of `contact.customers`."""

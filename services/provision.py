@@ -18,7 +18,7 @@ from kafka.errors import (
 
 from schemas.errors import InputError, WorkFailed
 from schemas.settings import Settings
-from schemas.topics import PRODUCT_TOPICS, Topic
+from schemas.topics import StateTopic, Topic
 
 MAX_RECORD_BYTES = 8 * 2**20
 """Largest record batch that the product's topics take: one packed record of a chunk or of a request."""
@@ -34,12 +34,19 @@ WATERMARKS_RETENTION_MS = DAY_MS
 DEAD_RETENTION_MS = 30 * DAY_MS
 """Somebody has to look at dead letters, mend their source and send them again."""
 
+STATE = {
+    "cleanup.policy": "compact",
+    "max.message.bytes": str(MAX_RECORD_BYTES),
+    # Only closed segments are compacted, and all that is there is read when a partition is taken over.
+    "segment.bytes": str(32 * 2**20),
+    "min.cleanable.dirty.ratio": "0.3",
+}
 
 _PROMISES = ("cleanup.policy", "retention.ms", "message.timestamp.type", "max.message.bytes")
 """Settings of a topic that the product relies on."""
 
 
-def topic_configs(settings: Settings) -> Mapping[Topic, Mapping[str, str]]:
+def topic_configs(settings: Settings) -> Mapping[Topic | StateTopic, Mapping[str, str]]:
     """The broker-side configuration of every topic."""
     events_ms = round(settings.events_retention_h * HOUR_MS)
     retention_ms = {
@@ -51,7 +58,8 @@ def topic_configs(settings: Settings) -> Mapping[Topic, Mapping[str, str]]:
         Topic.WATERMARKS: WATERMARKS_RETENTION_MS,
         Topic.POLICIES: DERIVED_RETENTION_MS,
     }
-    return {topic: _config(topic, retention_ms[topic]) for topic in PRODUCT_TOPICS}
+    configs: dict[Topic | StateTopic, dict[str, str]] = {t: _config(t, kept) for t, kept in retention_ms.items()}
+    return configs | dict.fromkeys(StateTopic, STATE)
 
 
 def _config(topic: Topic, retention_ms: int) -> dict[str, str]:
@@ -137,7 +145,7 @@ def _name_differences(admin: KafkaAdminClient, wanted: Mapping[str, Mapping[str,
         return
     for name, config in wanted.items():
         actual = described.get("topic", {}).get(name, {})
-        for key in _PROMISES:
+        for key in (key for key in _PROMISES if key in config):
             ours = config[key]
             theirs = actual.get(key, {}).get("value", ours)
             if theirs != ours:

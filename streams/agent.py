@@ -1,7 +1,8 @@
 """The agent of a stage: chunk by chunk it feeds its partitions, sends what they say, checkpoints them.
 
-All of a partition's work happens here, one chunk or tick after the other, so nothing needs a lock. An error ends the
-process: the last checkpoints are whole, the next worker goes on from them, and a half-dead one helps nobody.
+All of a partition's work happens here, one chunk or tick after the other. A rebalance waits for the one at hand. An
+error ends the process: the last checkpoints are whole, the next worker goes on from them, and a half-dead one helps
+nobody.
 """
 
 import asyncio
@@ -17,10 +18,12 @@ from faust.types import TP
 
 from schemas.policy_watch import PolicyWatch
 from schemas.settings import Settings
-from schemas.topics import Topic
+from schemas.topics import StateTopic, Topic
+from streams.changelog import read_rows
 from streams.engine.checkpoint import Checkpoint, Read, Row
 from streams.stage import Send, Stage
-from streams.transport import Chunk
+from streams.transport import UNKNOWN_END, Chunk
+from streams.watchdog import STUCK_S
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +31,8 @@ Load = Callable[[int, Read, int], Stage]
 """Makes a partition of the stage: its number, its checkpoint rows by key, the wall clock in ms."""
 
 WATERMARK_S = 1.0
-STUCK_S = 60.0
-"""A chunk takes tenths of a second, an election of a new leader by the broker seconds. A worker that waits longer ends:
-starting again from the last checkpoints costs seconds, waiting for ever costs the day."""
+HANDOVER_S = 5.0
+"""A rebalance waits this long for the chunk or checkpoint at hand. Kafka waits a minute for a member to answer."""
 REWIND_AGAIN_S = 2.0
 """A rewind, or what was read after it, can get lost in a recovery like any record."""
 BEHIND_OUTCOMES_S = 0.25
@@ -53,39 +55,67 @@ class Owned:
 
 
 class PartitionAgent:
-    """Runs this worker's partitions of a stage, as `load` makes them. `now` is the wall clock in ms."""
+    """Runs this worker's partitions of a stage that reads `source`, as `load` makes them; `changelog` holds their
+    checkpoints. `now` is the wall clock in ms."""
 
     def __init__(
         self,
         app: faust.App,
         settings: Settings,
         policy: PolicyWatch,
+        source: Topic,
+        changelog: StateTopic,
         load: Load,
-        table: Any,
         now: Callable[[], int],
     ) -> None:
         self._app = app
         self._settings = settings
         self._policy = policy
         self._load = load
-        self._table = table
         self._now = now
         self._topics = {name: settings.topic(name) for name in Topic}
+        self._source, self._changelog = settings.topic(source), settings.topic(changelog)
         self._lateness_ms = round(settings.lateness_s * 1000)
+        self._generation = -1
+        self._rebalancing = True
+        self._at_work = asyncio.Lock()
         self.owned: dict[int, Owned] = {}
+        self.alive_at: dict[TP, float] = {}
+        """When each partition last did what it should, or got on with being loaded; on the monotonic clock."""
 
-    def on_revoked(self, app: faust.App, revoked: set[TP], **kwargs: Any) -> None:
-        """Any rebalance may have moved a partition through another worker: all engines are dropped, and those of the
-        partitions that stay are loaded again from their last checkpoint."""
-        self.owned.clear()
+    async def on_revoked(self, app: faust.App, revoked: set[TP], **kwargs: Any) -> None:
+        """Lets the chunk or checkpoint at hand come to its end; nothing new begins before the next assignment.
+
+        A second checkpoint of a partition that has left would write over rows which its next owner relies on.
+        """
+        self._rebalancing = True
+        try:
+            async with asyncio.timeout(HANDOVER_S), self._at_work:
+                pass
+        except TimeoutError:
+            log.warning("work at hand given up for a rebalance", topic=self._source, after_s=HANDOVER_S)
+            self.owned.clear()
+        self.alive_at = {}
+
+    def on_assigned(self, app: faust.App, assigned: set[TP], **kwargs: Any) -> None:
+        """Keeps the engines of partitions that stay. Where a generation was missed, a partition may have been through
+        another worker: then all are loaded again from their last checkpoints."""
+        generation = app.consumer_generation_id
+        mine = {tp for tp in assigned if tp.topic == self._source}
+        stays = {tp.partition for tp in mine} if generation == self._generation + 1 else set()
+        self.owned = {number: owned for number, owned in self.owned.items() if number in stays}
+        self._generation = generation
+        self._rebalancing = False
+        self.alive_at = dict.fromkeys(mine, time.monotonic())
 
     async def run(self, stream: Any) -> None:
         """The agent."""
         try:
             async for event in stream.events():
                 message = event.message
-                async with asyncio.timeout(STUCK_S):
-                    await self._handle(TP(message.topic, message.partition), message.value)
+                async with self._at_work:
+                    if not self._rebalancing and message.generation_id == self._generation:
+                        await self._handle(TP(message.topic, message.partition), message.value)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -101,10 +131,16 @@ class PartitionAgent:
             owned = await self._take_over(tp)
             if owned is None:
                 return
+        async with asyncio.timeout(STUCK_S):
+            await self._work(tp, owned, chunk)
+
+    async def _work(self, tp: TP, owned: Owned, chunk: Chunk) -> None:
+        consumer: Any = self._app.consumer
         partition = owned.partition
-        if partition.halted is not None:
-            return
         clock = time.monotonic()
+        if partition.halted is not None:
+            self._alive(tp)
+            return
         self._policy.look(clock, _tell_policy)
         if partition.change_policy(self._policy.file):
             log.info("policy in force", partition=tp.partition)
@@ -117,6 +153,7 @@ class PartitionAgent:
                 consumer.rewind(tp, partition.position + 1)
             return
         owned.asked_rewind = None
+        self._alive(tp)
         sends = partition.feed(chunk, self._now())
         partition.advance(self._now(), self._lateness_ms, chunk.end)
         behind = partition.position + 1 < chunk.end
@@ -143,14 +180,17 @@ class PartitionAgent:
 
     async def _take_over(self, tp: TP) -> Owned | None:
         """Loads a partition and makes its new epoch durable before anything is said in it."""
-        number, table = tp.partition, self._table
-        partition = self._load(number, lambda key: table.get(_row_key(number, key)), self._now())
+        number, generation = tp.partition, self._generation
+        rows = await self._read_changelog(tp)
+        if self._rebalancing or self._generation != generation:
+            return None
+        partition = self._load(number, lambda key: rows.get(_row_key(number, key)), self._now())
         owned = self.owned[number] = Owned(partition)
-        first = partition.checkpoint(self._now(), 1 << 62)
-        await self._write(owned, first.policies())
-        # By itself, as always: Tansu tells a recovery of the first row of its last batch only.
-        await self._settle(owned)
-        await self._write_manifest(owned, first)
+        first = partition.checkpoint(self._now(), UNKNOWN_END)
+        async with asyncio.timeout(STUCK_S):
+            await self._write(owned, first.policies())
+            await self._settle(owned)
+            await self._write_manifest(owned, first)
         if self.owned.get(number) is not owned:
             return None
         owned.pending += [await self._send(send) for send in partition.policies()]
@@ -161,6 +201,20 @@ class PartitionAgent:
         log.info("partition taken over", topic=tp.topic, partition=number, position=partition.position,
                  epoch=partition.manifest.epoch)  # fmt: skip
         return owned
+
+    async def _read_changelog(self, tp: TP) -> dict[bytes, bytes]:
+        async with asyncio.timeout(STUCK_S) as limit:
+
+            def alive() -> None:
+                for each in self.alive_at:  # the others wait for this one
+                    self._alive(each)
+                limit.reschedule(asyncio.get_running_loop().time() + STUCK_S)
+
+            return await read_rows(self._settings.kafka, self._changelog, tp.partition, alive)
+
+    def _alive(self, tp: TP) -> None:
+        if tp in self.alive_at:  # else it has left meanwhile
+            self.alive_at[tp] = time.monotonic()
 
     async def _send(self, send: Send) -> Awaitable[Any]:
         headers = list(send.headers.items())
@@ -181,9 +235,7 @@ class PartitionAgent:
         await self._write_manifest(owned, checkpoint)
         await self._write(owned, checkpoint.garbage())
         consumer: Any = self._app.consumer
-        if self.owned.get(partition.number) is not owned or tp not in consumer.assignment():
-            return
-        if not await consumer._commit({tp: checkpoint.manifest.position + 1}):
+        if not await consumer.commit_position(tp, checkpoint.manifest.position + 1):
             log.warning("partition lost to another worker", partition=partition.number)
             self.owned.pop(partition.number, None)
         owned.checkpointed = time.monotonic()
@@ -200,20 +252,10 @@ class PartitionAgent:
         await asyncio.gather(*pending)
 
     async def _write(self, owned: Owned, rows: Iterable[Row]) -> None:
-        """Writes checkpoint rows to the table and its changelog.
-
-        A plain `table[key] = value` goes through a buffer of Faust that drains behind our back: its flush gives up
-        after a tenth of a second without progress, and says nothing of acknowledgement. A row sent here is waited for.
-        """
         number = owned.partition.number
-        data, changelog = self._table.data, self._table.changelog_topic.get_topic_name()
         for name, value in rows:
             key = _row_key(number, name)
-            if value is None:
-                data.pop(key, None)
-            else:
-                data[key] = value
-            owned.pending.append(await self._app.producer.send(changelog, key, value, number, None, None))
+            owned.pending.append(await self._app.producer.send(self._changelog, key, value, number, None, None))
 
 
 def _tell_policy(refused: str | None) -> None:

@@ -1,16 +1,18 @@
-"""The worker's Faust app: membership, partitions, and for each of the two stages a changelogged table and an agent.
+"""The worker's Faust app: membership, partitions, and for each of the two stages an agent.
 
 The first stage judges cases by their events; the second adds up what spans the cases of a customer.
 """
 
 import time
+from typing import Any
 
 import faust
 from yarl import URL
 
 from schemas.policy_watch import PolicyWatch
 from schemas.settings import Settings
-from schemas.topics import Topic
+from schemas.topics import StateTopic, Topic
+from streams import watchdog
 from streams.agent import Load, PartitionAgent
 from streams.customer_partition import CustomerPartition
 from streams.metrics import WorkerMetrics
@@ -40,7 +42,7 @@ def create_app(settings: Settings, metrics: WorkerMetrics | None = None) -> faus
         topic_partitions=settings.partitions,
         topic_replication_factor=settings.replication_factor,
         topic_disable_leader=True,
-        stream_buffer_maxsize=64,
+        stream_buffer_maxsize=4096,  # never reached: see QUEUE_CHUNKS
         stream_publish_on_commit=False,
         stream_recovery_delay=0.0,
         producer_linger=0.005,
@@ -52,32 +54,42 @@ def create_app(settings: Settings, metrics: WorkerMetrics | None = None) -> faus
         web_enabled=False,
         datadir=str(directory),
     )
-    transport = Transport(brokers, app)
-    app.transport = transport
+    app.transport = Transport(brokers, app)
     retention = Retention(round(settings.retain_h * 3_600_000))
     lateness_ms = round(settings.lateness_s * 1000)
 
-    def stage(topic: Topic, name: str, table_name: str, load: Load) -> PartitionAgent:
+    def stage(name: str, source: Topic, changelog: StateTopic, load: Load) -> PartitionAgent:
         # acks=False: Faust's tracking of unacknowledged offsets stalls on chunks; the checkpoint commits instead.
-        source = app.topic(settings.topic(topic), key_serializer="raw", value_serializer="raw", acks=False,
-                           partitions=settings.partitions)  # fmt: skip
-        transport.source_topics |= {settings.topic(topic)}
-        table = app.Table(table_name, partitions=settings.partitions, key_type=bytes, value_type=bytes)
-        agent = PartitionAgent(app, settings, policy, load, table, wall_clock)
+        topic = app.topic(settings.topic(source), key_serializer="raw", value_serializer="raw", acks=False,
+                          partitions=settings.partitions)  # fmt: skip
+        agent = PartitionAgent(app, settings, policy, source, changelog, load, wall_clock)
         app.on_partitions_revoked.connect(agent.on_revoked)  # type: ignore[arg-type]
-        app.agent(source, name=name, concurrency=1)(agent.run)
+        app.on_partitions_assigned.connect(agent.on_assigned)  # type: ignore[arg-type]
+        app.agent(topic, name=name, concurrency=1)(agent.run)
         return agent
 
     cases = stage(
-        Topic.EVENTS, "partitions", "checkpoints",
+        "partitions", Topic.EVENTS, StateTopic.CHECKPOINTS,
         lambda number, read, now: SourcePartition(
             number, settings.partitions, policy.file, retention, read, now, lateness_ms, settings.drain_undecodable
         ),
     )  # fmt: skip
     customers = stage(
-        Topic.CUSTOMERS, "customers", "customer-checkpoints",
+        "customers", Topic.CUSTOMERS, StateTopic.CUSTOMER_CHECKPOINTS,
         lambda number, read, now: CustomerPartition(number, settings.partitions, retention, read, now),
     )  # fmt: skip
+
+    async def watched() -> None:
+        consumer: Any = app.consumer
+
+        def look() -> watchdog.View:
+            alive = {tp: at for agent in (cases, customers) for tp, at in list(agent.alive_at.items())}
+            standings = {tp: watchdog.Standing(at, consumer.reached.get(tp, -1)) for tp, at in alive.items()}
+            return watchdog.View(standings, consumer.joined)
+
+        watchdog.start(settings.kafka, look)
+
+    app.task(watched)
     if metrics is not None:
         metrics.refused = lambda: policy.refused is not None
         metrics.stages = lambda: [owned.partition for agent in (cases, customers) for owned in agent.owned.values()]

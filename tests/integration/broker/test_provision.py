@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from schemas.errors import InputError, WorkFailed
 from schemas.settings import Settings
-from schemas.topics import Topic
+from schemas.topics import StateTopic, Topic
 from services.local.ports import free_port
 from services.provision import ensure_topics
 from tests.support.kafka import RunningBroker, fresh_prefix
@@ -20,7 +20,7 @@ def test_every_topic_gets_the_partitions_of_the_settings(settings: Settings) -> 
     with closing(KafkaAdminClient(bootstrap_servers=settings.kafka)) as admin:
         found = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
     assert {name: count for name, count in found.items() if name.startswith(settings.topic_prefix)} == {
-        settings.topic(topic): 4 for topic in Topic
+        settings.topic(topic): 4 for topic in (*Topic, *StateTopic)
     }
 
 
