@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -71,7 +72,7 @@ class Product:
 
 
 def start_product(directory: Path, *options: str, env: dict[str, str] | None = None, timeout: float = 120) -> Product:
-    """Runs `up` on `directory` with a free port and waits for its ready line."""
+    """Runs `up` on `directory` with a free port and waits for its ready line; without one in time nothing is left."""
     stderr = (directory.parent / f"{directory.name}-up.log").open("a+", encoding="utf-8")
     command: Sequence[str] = [
         sys.executable, "-m", "services.cli", "up", "--port", "0", "--data-dir", str(directory), *options
@@ -86,12 +87,20 @@ def start_product(directory: Path, *options: str, env: dict[str, str] | None = N
         start_new_session=True,
     )
     assert process.stdout is not None
-    timer = time.monotonic() + timeout
-    line = process.stdout.readline().strip()
+    product = Product("", directory, process, stderr)
+    too_late = threading.Timer(timeout, process.kill)  # ends the reading below
+    too_late.start()
+    line = ""
+    try:
+        line = process.stdout.readline().strip()
+    finally:
+        too_late.cancel()
+        if not line.startswith("ready "):
+            product.kill_everything()
     if not line.startswith("ready "):
-        stderr.seek(0)
-        raise AssertionError(f"`up` said {line!r} and {stderr.read()} ({timer - time.monotonic():.0f} s left)")
-    return Product(line.removeprefix("ready "), directory, process, stderr)
+        raise AssertionError(f"`up` said {line!r} within {timeout:g} s and {Path(stderr.name).read_text()}")
+    product.url = line.removeprefix("ready ")
+    return product
 
 
 def wait_for(condition: Callable[[], Any], timeout: float, what: str, every: float = 0.2) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.local.ports import free_port
+from tests.support.product import start_product
 
 UP = Path(__file__).with_name("up_stub.py")
 
@@ -151,3 +152,9 @@ def test_a_taken_port_starts_nothing(directory: Path) -> None:
         run = Up(directory, taken.getsockname()[1])
         assert run.process.wait(30) == 2
     assert not (directory / "kafka").exists()
+
+
+def test_a_product_that_is_not_ready_in_time_is_not_left_running(directory: Path) -> None:
+    with pytest.raises(AssertionError, match="`up` said '' within 2 s"):
+        start_product(directory, "--no-demo", timeout=2)
+    assert processes_of(directory) == []
