@@ -1,5 +1,6 @@
 """Keeps child processes running: starts them, waits until they are ready, starts again what dies, stops them in order.
 
+When a part that ended is started again, `backoff` says: one that was killed at once, one that fails after a pause.
 Everything happens in the thread that calls, which must outlive the children (`leash` binds their lives to it).
 """
 
@@ -10,15 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from schemas.errors import ContactPulseError, InputError, WorkFailed
+from services.local.backoff import BACKOFF_S, Backoff
 from services.local.process import Child
 
-# A part that dies once is back at once; one that dies again and again costs at most one start in half a minute.
-BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-STEADY_S = 60.0
-"""A part that ran this long before it died counts as healthy: its next restart is immediate again."""
 START_ATTEMPTS = 3
-"""During `wait_ready` a part may die this often before the whole start is given up."""
+"""During `wait_ready` a part may fail this often before the whole start is given up."""
 POLL_S = 0.05
+PROBE_S = 0.5
+"""Between two looks whether a part that was started again is ready: a look may take a second or two."""
 
 Say = Callable[[str], None]
 
@@ -31,8 +31,8 @@ class Part:
     command: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     """Added to our own environment."""
-    ready: Callable[[], bool] = lambda: True
-    """Whether it does its work; takes at most a second or two."""
+    ready: Callable[[], bool] | None = None
+    """Whether it does its work; takes at most a second or two. None: nothing tells, waiting for it ends at once."""
     grace_s: float = 10.0
     """How long it may take to stop before it is killed."""
     restarted: Callable[[], None] | None = None
@@ -42,13 +42,36 @@ class Part:
 class _Kept:
     """A part with what became of it."""
 
-    def __init__(self, part: Part, child: Child) -> None:
+    def __init__(self, part: Part, child: Child, backoff_s: Sequence[float]) -> None:
         self.part = part
-        self.child: Child = child
-        self.deaths = 0
-        self.started_at = time.monotonic()
+        self.child = child
+        self.backoff = Backoff(time.monotonic(), backoff_s)
         self.start_again_at: float | None = None
         self.owes_restarted = False
+        self.look_at = 0.0
+
+    def started(self, child: Child) -> None:
+        """Notes that it was started again."""
+        self.child = child
+        self.backoff.started(time.monotonic())
+        self.start_again_at = None
+        self.owes_restarted = self.part.restarted is not None
+
+    def is_ready(self) -> bool:
+        """Asks it, and remembers that it was ready."""
+        if self.part.ready is None:
+            return True
+        ready = self.part.ready()
+        now = time.monotonic()
+        self.look_at = now + PROBE_S
+        if ready:
+            self.backoff.ready(now)
+        return ready
+
+    def wants_a_look(self) -> bool:
+        """Whether something depends on its being ready, and the last look is long enough ago."""
+        now = time.monotonic()
+        return now >= self.look_at and (self.owes_restarted or not self.backoff.came_up(now))
 
 
 @contextmanager
@@ -82,7 +105,7 @@ class Supervisor:
         self._stages.append(stage)
         for part in parts:
             with self._shield():
-                stage.append(_Kept(part, self._launch(part)))
+                stage.append(_Kept(part, self._launch(part), self._backoff_s))
 
     def pid(self, name: str) -> int:
         """The process id of a part's present child. Raises KeyError for a name that was not started."""
@@ -96,7 +119,7 @@ class Supervisor:
         for kept in self._all():
             if kept.part.name in names and kept.start_again_at is None:
                 kept.child.kill()
-                kept.deaths = 0
+                kept.backoff.forgive()
 
     def wait_ready(self, timeout_s: float, *names: str) -> None:
         """Watches until the named parts (none: all) are ready.
@@ -108,7 +131,7 @@ class Supervisor:
         waiting = [kept for kept in self._all() if not names or kept.part.name in names]
         while waiting:
             self.watch(starting=True)
-            running = [kept for kept in waiting if kept.start_again_at is None and kept.part.ready()]
+            running = [kept for kept in waiting if kept.start_again_at is None and kept.is_ready()]
             waiting = [kept for kept in waiting if kept not in running]
             if waiting and time.monotonic() > deadline:
                 kept = waiting[0]
@@ -131,7 +154,7 @@ class Supervisor:
                     self._start_again(kept)
             elif (code := kept.child.exit_code) is not None:
                 self._bury(kept, code, starting)
-            elif kept.owes_restarted and kept.part.ready():
+            elif kept.wants_a_look() and kept.is_ready() and kept.owes_restarted:
                 kept.owes_restarted = False
                 self._tell_restarted(kept.part)
 
@@ -167,31 +190,23 @@ class Supervisor:
 
     def _bury(self, kept: _Kept, code: int, starting: bool) -> None:
         kept.child.kill()  # what it may have left in its group
-        now = time.monotonic()
-        if now - kept.started_at > STEADY_S:
-            kept.deaths = 0
-        kept.deaths += 1
+        pause = kept.backoff.ended(code, time.monotonic())
+        failures = kept.backoff.failures
         end = f"signal {-code}" if code < 0 else f"exit code {code}"
-        if starting and (code == InputError.exit_code or kept.deaths >= START_ATTEMPTS):
+        if starting and (code == InputError.exit_code or failures >= START_ATTEMPTS):
             kind = InputError if code == InputError.exit_code else WorkFailed
             raise kind(f"{kept.part.name} ended with {end}: {kept.child.last_words()}")
-        delay = self._backoff_s[min(kept.deaths, len(self._backoff_s)) - 1]
-        kept.start_again_at = now + delay
-        again = f", {kept.deaths} times in a row" if kept.deaths > 1 else ""
-        when = f"in {delay:g} s" if delay else "now"
-        self._say(f"{kept.part.name} ended with {end}{again}: starting it again {when}; log: {kept.child.log}")
+        kept.start_again_at = time.monotonic() + pause
+        again = f", {failures} times in a row: starting it again in {pause:g} s" if pause else ": starting it again now"
+        self._say(f"{kept.part.name} ended with {end}{again}; log: {kept.child.log}")
 
     def _start_again(self, kept: _Kept) -> None:
         with self._shield():
             try:
-                kept.child = self._launch(kept.part)
+                kept.started(self._launch(kept.part))
             except ContactPulseError as error:  # no memory, a full disk: try again later
                 kept.start_again_at = time.monotonic() + self._backoff_s[-1]
                 self._say(f"{error}; trying again in {self._backoff_s[-1]:g} s")
-                return
-            kept.started_at = time.monotonic()
-            kept.start_again_at = None
-            kept.owes_restarted = kept.part.restarted is not None
 
     def _tell_restarted(self, part: Part) -> None:
         try:

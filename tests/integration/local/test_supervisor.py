@@ -56,6 +56,12 @@ def eventually(holds: Callable[[], bool], timeout_s: float = 20.0) -> None:
         time.sleep(0.01)
 
 
+def watched(supervisor: Supervisor) -> Supervisor:
+    """The supervisor after one more round."""
+    supervisor.watch()
+    return supervisor
+
+
 def test_a_part_that_dies_is_started_again_and_named(supervisor: Supervisor, said: Said) -> None:
     with supervisor:
         supervisor.start(Part("store", SLEEP))
@@ -69,6 +75,51 @@ def test_a_part_that_dies_is_started_again_and_named(supervisor: Supervisor, sai
         eventually(back)
         assert alive(supervisor.pid("store"))
     assert said[0].startswith("store ended with signal 9: starting it again now; log: ")
+
+
+def test_a_ready_part_that_is_killed_again_and_again_is_back_at_once_each_time(
+    supervisor: Supervisor, said: Said
+) -> None:
+    with supervisor:
+        supervisor.start(Part("store", SLEEP, ready=lambda: True))
+        for _ in range(4):
+            supervisor.wait_ready(20)
+            killed = supervisor.pid("store")
+            os.kill(killed, signal.SIGKILL)
+            eventually(lambda pid=killed: watched(supervisor).pid("store") != pid)
+    assert [line.split(";")[0] for line in said] == ["store ended with signal 9: starting it again now"] * 4
+
+
+def test_after_a_restart_it_is_looked_whether_the_part_came_up(supervisor: Supervisor, said: Said) -> None:
+    with supervisor:
+        looks: list[bool] = []
+        supervisor.start(Part("store", SLEEP, ready=lambda: looks.append(True) or True))
+        for turn in range(1, 5):
+            eventually(lambda wanted=turn: bool(watched(supervisor)) and len(looks) >= wanted)
+            os.kill(supervisor.pid("store"), signal.SIGKILL)
+            eventually(lambda wanted=turn: bool(watched(supervisor)) and len(said) >= wanted)
+    assert [line.split(";")[0] for line in said] == ["store ended with signal 9: starting it again now"] * 4
+
+
+@pytest.mark.parametrize(
+    ("ending", "end"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "signal 11"),
+        ("import os; os.kill(os.getpid(), 9)", "signal 9"),
+        ("pass", "exit code 0"),
+    ],
+)
+def test_a_part_that_ends_right_after_its_start_waits_longer_however_it_ends(
+    supervisor: Supervisor, said: Said, ending: str, end: str
+) -> None:
+    with supervisor:
+        supervisor.start(Part("store", [sys.executable, "-c", ending]))
+        eventually(lambda: bool(watched(supervisor)) and len(said) >= 3)
+    assert [line.split(";")[0] for line in said[:3]] == [
+        f"store ended with {end}: starting it again now",
+        f"store ended with {end}, 2 times in a row: starting it again in 0.05 s",
+        f"store ended with {end}, 3 times in a row: starting it again in 0.1 s",
+    ]
 
 
 def test_a_part_that_keeps_dying_is_retried_with_growing_pauses(supervisor: Supervisor, said: Said) -> None:
