@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     """Kafka group session: how long a killed worker's partitions wait. 6 s is the usual minimum of brokers."""
     store_flush_s: float = Field(default=0.5, gt=0)
     """The store inserts into ClickHouse about this often."""
+    what_if_timeout_s: float = Field(default=120.0, gt=0)
+    """How long POST /v1/what-if may take before it is given up: some 7 million events on one core. Only one runs at a
+    time, so without a limit one question about years would refuse all others."""
 
     log_json: bool = False
     """Log lines as JSON (for collectors) instead of for people."""

@@ -1,11 +1,8 @@
 """POST /v1/what-if: another policy over the stored events, worked out in a process of its own."""
 
-import asyncio
-import os
 import re
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -17,16 +14,13 @@ from sse_starlette import EventSourceResponse
 from schemas.settings import Settings
 from services.api.context import Context, ContextDependency
 from services.api.ranges import instant, to_range
-from services.local.process import leashed
+from services.api.what_if_job import RETRY_AFTER_S, Job
 from services.web.problems import Problem
 from services.what_if.job import Ask, Said
 from streams.what_if.compare import GROUPS
 
 Group = Literal[GROUPS]  # type: ignore[valid-type]
 
-_PROGRAM = (sys.executable, "-m", "services.what_if.job")
-_LONGEST_LINE = 64 * 2**20
-_RETRY_AFTER_S = 5
 _POLICY_CHARACTERS = 256 * 1024
 _PLACE = re.compile(r"(?P<document>policy|base):(?P<line>\d+): (?:(?P<field>[\w.-]+): )?.*", re.DOTALL)
 
@@ -100,58 +94,10 @@ class WhatIfAnswer(BaseModel):
     flips: Flips
 
 
-class Running:
-    """The one what-if that may run at a time."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._clickhouse = settings.clickhouse
-        self._busy = False
-
-    async def ask(self, ask: Ask) -> AsyncGenerator[Said, None]:
-        """What the process says, line by line. It ends with this generator, wherever that is left.
-
-        Raises Problem 429 while another one runs, 500 where the process ends without an answer.
-        """
-        if self._busy:
-            raise Problem(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "another what-if is being worked out; one runs at a time",
-                headers={"Retry-After": str(_RETRY_AFTER_S)},
-            )
-        self._busy = True
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *leashed(_PROGRAM),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                limit=_LONGEST_LINE,
-                env=os.environ | {"CONTACTPULSE_CLICKHOUSE": self._clickhouse.get_secret_value()},
-                process_group=0,
-            )
-            try:
-                assert process.stdin is not None and process.stdout is not None
-                process.stdin.write(msgspec.json.encode(ask))
-                process.stdin.close()
-                done = False
-                async for line in process.stdout:
-                    said = msgspec.json.decode(line, type=Said)
-                    done = said.progress is None
-                    yield said
-                if not done:
-                    raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the what-if ended without an answer; see the log")
-            finally:
-                with suppress(ProcessLookupError):
-                    process.kill()
-                # Shielded: a request that is cancelled twice must still not leave a process behind unwaited.
-                await asyncio.shield(process.wait())
-        finally:
-            self._busy = False
-
-
 def what_if_router(settings: Settings) -> APIRouter:
     """The route; one question at a time is worked on."""
     router = APIRouter(prefix="/v1", tags=["SLA"])
-    running = Running(settings)
+    job = Job(settings)
 
     @router.post(
         "/what-if",
@@ -162,6 +108,7 @@ def what_if_router(settings: Settings) -> APIRouter:
                 "description": "The comparison; as an event stream: events `progress`, then `result` or `trouble`.",
             },
             429: {"description": "Another what-if runs; see Retry-After."},
+            504: {"description": "It was not done within CONTACTPULSE_WHAT_IF_TIMEOUT_S and was given up."},
         },
     )
     async def post_what_if(asked: WhatIfQuestion, request: Request, context: ContextDependency) -> Response:
@@ -171,7 +118,12 @@ def what_if_router(settings: Settings) -> APIRouter:
 
         With `Accept: text/event-stream` it tells its progress meanwhile. The work is given up when the client leaves.
         """
-        lines = running.ask(_to_ask(asked, context))
+
+        async def client_gone() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                continue
+
+        lines = job.ask(_to_ask(asked, context), client_gone)
         try:
             first = await anext(lines)
             _check(first)
@@ -181,7 +133,7 @@ def what_if_router(settings: Settings) -> APIRouter:
         if "text/event-stream" in request.headers.get("accept", ""):
             return EventSourceResponse(_events(first, lines), headers={"X-Accel-Buffering": "no"})
         return Response(
-            await _result(first, lines, request), media_type="application/json", headers={"Cache-Control": "no-store"}
+            await _result(first, lines), media_type="application/json", headers={"Cache-Control": "no-store"}
         )
 
     return router
@@ -205,7 +157,7 @@ def _check(said: Said) -> Said:
     if said.wrong is None:
         return said
     if not said.caller:
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, said.wrong, headers={"Retry-After": str(_RETRY_AFTER_S)})
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, said.wrong, headers={"Retry-After": str(RETRY_AFTER_S)})
     place = _PLACE.fullmatch(said.wrong)
     extra: dict[str, Any] = {}
     if place is not None:
@@ -213,12 +165,10 @@ def _check(said: Said) -> Said:
     raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, said.wrong, **extra)
 
 
-async def _result(first: Said, lines: AsyncGenerator[Said, None], request: Request) -> bytes:
+async def _result(first: Said, lines: AsyncGenerator[Said, None]) -> bytes:
     said = first
     async with aclosing(lines):
         while not said.result:
-            if await request.is_disconnected():
-                raise Problem(HTTPStatus.REQUEST_TIMEOUT, "the client left")
             said = _check(await anext(lines))
     return bytes(said.result)
 

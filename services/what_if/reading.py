@@ -18,6 +18,8 @@ _SETTINGS = {
     # The product reads and writes beside us; one thread of the server is faster than we are.
     "max_threads": 1,
     "max_execution_time": 50,
+    # We may be killed at any moment; nobody reads the rest then.
+    "cancel_http_readonly_queries_on_client_close": 1,
 }
 _WITH_DATA = (
     "contact.opened", "contact.pending", "contact.resumed", "contact.updated", "contact.transferred",
