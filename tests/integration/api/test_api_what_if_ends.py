@@ -96,6 +96,10 @@ def jobs_of(pid: int) -> list[int]:
     return found
 
 
+GONE_S = 15.0
+"""Well before the process gives up a ClickHouse that does not answer, after 60 s."""
+
+
 def begin(port: int, accept: str = "application/json") -> http.client.HTTPConnection:
     """Asks, and does not wait for the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -118,7 +122,7 @@ def test_a_client_that_leaves_ends_the_work_and_the_next_is_answered(
         assert proxy.held.wait(60)
         assert answer(begin(port))[0] == 429 and len(jobs_of(pid)) == 1
         leaving.close()
-        eventually(lambda: jobs_of(pid) == [])
+        eventually(lambda: jobs_of(pid) == [], GONE_S)
     status, told = answer(begin(port))
     assert (status, told["cases"]) == (200, 1)
 
@@ -133,7 +137,7 @@ def test_a_client_that_leaves_the_event_stream_ends_the_work_too(api_process: tu
         assert len(jobs_of(pid)) == 1
         response.close()
         leaving.close()
-        eventually(lambda: jobs_of(pid) == [])
+        eventually(lambda: jobs_of(pid) == [], GONE_S)
     assert answer(begin(port))[0] == 200
 
 
