@@ -13,6 +13,7 @@ from schemas.rollup import CUSTOMER_STAGE
 from services.api.answers import json_answer
 from services.api.context import Context, ContextDependency
 from services.api.freshness import Freshness, freshness
+from services.local.disk import full_disk
 from services.web.problems import Problem
 
 Check: TypeAlias = Callable[[], list[str] | Awaitable[list[str]]]
@@ -36,8 +37,9 @@ def readiness_router(extra: Sequence[Check] = ()) -> APIRouter:
 
     @router.get("/readyz", summary="Readiness", responses={503: {"description": "Names what is missing."}})
     async def readyz(context: ContextDependency) -> Response:
-        """200 when ClickHouse answers, is migrated, and every partition of the stream is worked on."""
-        missing = await _missing(context)
+        """200 when ClickHouse answers and is migrated, every partition is worked on, and the disk has room."""
+        missing = [f"disk: {left}"] if (left := full_disk(context.settings.data_dir)) else []
+        missing += await _missing(context)
         for check in extra:
             found = check()
             missing += await found if inspect.isawaitable(found) else found

@@ -5,6 +5,7 @@ Another app does three things: include `router(settings)`, enter `lifespan(app, 
 """
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, FastAPI
@@ -19,6 +20,7 @@ from services.ingest.limits import IngestSettings
 from services.ingest.metrics import IngestMetrics
 from services.ingest.publisher import KafkaPublisher, Publisher
 from services.ingest.throttle import InFlight
+from services.local.disk import full_disk
 from services.web import metrics, probes, problems
 
 
@@ -58,7 +60,13 @@ async def lifespan(
     """
     knobs = ingest or IngestSettings()
     out = publisher or KafkaPublisher(settings.kafka, settings.topic(Topic.EVENTS), knobs.publish_timeout_s)
-    state = IngestState(knobs, out, IngestMetrics(metrics.registry_of(app)), InFlight(knobs.max_in_flight))
+    state = IngestState(
+        knobs,
+        out,
+        IngestMetrics(metrics.registry_of(app)),
+        InFlight(knobs.max_in_flight),
+        functools.partial(full_disk, settings.data_dir),
+    )
     state.metrics.broker_up.set_function(lambda: 0 if out.missing else 1)
     state.metrics.in_flight.set_function(lambda: state.in_flight.total)
     app.state.ingest = state

@@ -39,6 +39,8 @@ class IngestState:
     publisher: Publisher
     metrics: IngestMetrics
     in_flight: InFlight
+    full_disk: Callable[[], str] = lambda: ""
+    """How little is left where the broker's disk is full and that is known, i.e. on one machine; else empty."""
 
 
 def router(api_key: SecretStr) -> APIRouter:
@@ -85,10 +87,12 @@ def _caller(request: Request) -> str:
 def _partitions(state: IngestState) -> int:
     """How many partitions there are. Where nobody knows, the request is not worth reading: 503."""
     partitions = state.publisher.partitions
-    return partitions if partitions is not None else _away("; ".join(state.publisher.missing))
+    return partitions if partitions is not None else _away(state, "; ".join(state.publisher.missing))
 
 
-def _away(why: str) -> NoReturn:
+def _away(state: IngestState, why: str) -> NoReturn:
+    if left := state.full_disk():
+        why = f"the disk is full ({left}), so Kafka cannot write: {why}"
     raise Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         f"{why}; send the request again, nothing is counted twice",
@@ -143,7 +147,7 @@ async def _publish(state: IngestState, found: packing.Sorted) -> None:
         await state.publisher.publish(values)
     except BrokerAway as error:
         state.metrics.unsure.inc(found.accepted)
-        _away(str(error))
+        _away(state, str(error))
     state.metrics.publish_seconds.observe(time.perf_counter() - began)
     state.metrics.accepted.inc(found.accepted)
     state.metrics.rejected.inc(len(found.rejected))

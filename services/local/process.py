@@ -12,10 +12,15 @@ from types import TracebackType
 from typing import Self
 
 from schemas.errors import WorkFailed
+from services.local.disk import MIB, NO_SPACE, free_bytes
 
 LEASH = Path(__file__).with_name("leash.py")
 LOG_BYTES = 10 * 2**20
 """A log larger than this is set aside as PART.log.1 at the next start."""
+
+
+LAST_BYTES = 256 * 1024
+"""So much of a log's end is looked through for why a part ended: Kafka writes tracebacks of some kB behind it."""
 
 
 def leashed(command: Sequence[str]) -> list[str]:
@@ -33,11 +38,13 @@ class Child:
     def __init__(self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
         self.name = name
         self.log = log
+        self._log_begins = 0
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             if log.exists() and log.stat().st_size > LOG_BYTES:
                 log.replace(log.with_name(log.name + ".1"))
             with log.open("ab") as output:
+                self._log_begins = output.tell()
                 self._process = subprocess.Popen(
                     leashed(command),
                     stdin=subprocess.DEVNULL,
@@ -85,6 +92,15 @@ class Child:
             file.seek(max(0, self.log.stat().st_size - 8192))
             said = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
         return f"{said[-1] if said else 'it said nothing'} (log: {self.log})"
+
+    def met_full_disk(self) -> bool:
+        """Whether it said that there is no space, or could not say so: its log may lie on the full disk itself."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(self._log_begins, self.log.stat().st_size - LAST_BYTES))
+                return NO_SPACE.encode() in file.read() or free_bytes(self.log.parent)[0] < MIB
+        except OSError:
+            return False
 
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):  # gone; macOS says EPERM for a zombie's group

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from schemas.errors import ContactPulseError, InputError, WorkFailed
-from services.local.backoff import BACKOFF_S, Backoff
+from services.local.backoff import BACKOFF_S, Backoff, from_outside
+from services.local.disk import NO_SPACE
 from services.local.process import Child
 
 START_ATTEMPTS = 3
@@ -98,6 +99,7 @@ class Supervisor:
         self._shield = shield
         self._backoff_s = backoff_s
         self._stages: list[list[_Kept]] = []
+        self._rounds: list[Callable[[], None]] = []
 
     def start(self, *parts: Part) -> None:
         """Starts parts as one stage; does not wait for them. Raises WorkFailed where one cannot be started at all."""
@@ -120,6 +122,17 @@ class Supervisor:
             if kept.part.name in names and kept.start_again_at is None:
                 kept.child.kill()
                 kept.backoff.forgive()
+
+    def restart_waiting(self) -> None:
+        """Starts what waits for its next start in the next round: what it failed by is over."""
+        for kept in self._all():
+            kept.backoff.forgive()
+            if kept.start_again_at is not None:
+                kept.start_again_at = time.monotonic()
+
+    def each_round(self, look: Callable[[], None]) -> None:
+        """Has `look` called in every round too, some 20 times a second; it must be quick."""
+        self._rounds.append(look)
 
     def wait_ready(self, timeout_s: float, *names: str) -> None:
         """Watches until the named parts (none: all) are ready.
@@ -148,6 +161,8 @@ class Supervisor:
 
     def watch(self, *, starting: bool = False) -> None:
         """One round: notices deaths, starts again what is due. With `starting`, gives up on what keeps dying."""
+        for look in self._rounds:
+            look()
         for kept in self._all():
             if kept.start_again_at is not None:
                 if time.monotonic() >= kept.start_again_at:
@@ -193,6 +208,8 @@ class Supervisor:
         pause = kept.backoff.ended(code, time.monotonic())
         failures = kept.backoff.failures
         end = f"signal {-code}" if code < 0 else f"exit code {code}"
+        if not from_outside(code) and kept.child.met_full_disk():
+            end += f" ({NO_SPACE})"
         if starting and (code == InputError.exit_code or failures >= START_ATTEMPTS):
             kind = InputError if code == InputError.exit_code else WorkFailed
             raise kind(f"{kept.part.name} ended with {end}: {kept.child.last_words()}")

@@ -1,5 +1,6 @@
 """`contactpulse up`: every part of the product on this machine, under one supervisor."""
 
+import errno
 import fcntl
 import os
 import sys
@@ -10,12 +11,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from schemas.errors import InputError
+from schemas.errors import InputError, WorkFailed
 from schemas.policy import load_policy
 from schemas.settings import Settings
 from services import logs
 from services.local.broker import SESSION_TIMEOUT_S, START_TIMEOUT_S, Broker
 from services.local.choose import choose_broker
+from services.local.disk import DiskWatch
 from services.local.parts import PROGRAM, Layout
 from services.local.ports import free_port, is_free, kept_ports
 from services.local.secrets import kept_secret
@@ -66,6 +68,7 @@ def up(options: UpOptions, program: Sequence[str] = PROGRAM) -> int:
                 logs.configure(_settings(), "up")
                 parts = Layout(_environment(options, directory), options.host, port, program)
                 supervisor = Supervisor(directory / "logs", _say, signals.shielded)
+                supervisor.each_round(DiskWatch(directory, _say, supervisor.restart_waiting).look)
                 try:
                     _bring_up(parts, options, directory, supervisor)
                     supervisor.run()
@@ -76,6 +79,10 @@ def up(options: UpOptions, program: Sequence[str] = PROGRAM) -> int:
                         supervisor.stop(hurry=lambda: signals.hurry)
         except StopAsked:
             _say("stopped")
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise WorkFailed(f"no space left in the data directory {directory}: make room there first") from error
     return 0
 
 

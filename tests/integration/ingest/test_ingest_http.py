@@ -5,8 +5,9 @@ import json
 import socket
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from schemas.errors import InputError
 from schemas.settings import Settings
 from services.ingest.app import create_app
 from services.ingest.limits import IngestSettings
+from services.ingest.publisher import BrokerAway
 from tests.integration.ingest.conftest import KEY, Held, eventually, serving
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -194,3 +196,23 @@ def test_paths_and_methods_that_are_not_there_are_problems_too(door: httpx.Clien
     assert wrong.headers["content-type"] == "application/problem+json"
     assert (door.get("/healthz").status_code, door.get("/readyz").status_code) == (200, 200)
     assert "/v1/events" in door.get("/openapi.json").json()["paths"]
+
+
+def test_where_the_brokers_disk_is_full_the_door_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: Held
+) -> None:
+    async def refuse(values: Mapping[int, Sequence[bytes]]) -> None:
+        raise BrokerAway("Kafka did not acknowledge within 10 s")
+
+    monkeypatch.setattr(held, "publish", refuse)
+    (tmp_path / "kafka").mkdir()
+    free = 3 * 2**20
+    monkeypatch.setattr("services.local.disk.free_bytes", lambda directory: (free, 2**40))
+    reason = "Kafka did not acknowledge within 10 s; send the request again, nothing is counted twice"
+    with serving(create_app(Settings(api_key=KEY, data_dir=tmp_path), publisher=held)) as client:
+        full = client.post("/v1/events", json=event())
+        free = 2**30
+        away = client.post("/v1/events", json=event())
+    assert (full.status_code, full.headers["retry-after"]) == (503, "2")
+    assert full.json()["detail"] == f"the disk is full (3 MiB left in {tmp_path}), so Kafka cannot write: {reason}"
+    assert (away.status_code, away.json()["detail"]) == (503, reason)

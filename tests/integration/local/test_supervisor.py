@@ -244,3 +244,31 @@ def test_a_large_log_is_set_aside_at_the_next_start(tmp_path: Path, monkeypatch:
         with Child("part", ["echo", f"{word}-padding"], log) as child:
             eventually(lambda: child.exit_code is not None)
     assert (log.read_text(), (tmp_path / "part.log.1").read_text()) == ("third-padding\n", "second-padding\n")
+
+
+def test_what_ended_for_want_of_space_says_so_and_starts_at_once_when_there_is_room(
+    supervisor: Supervisor, said: Said, tmp_path: Path
+) -> None:
+    room = tmp_path / "room"
+    script = (
+        "import pathlib, sys, time\n"
+        "if not pathlib.Path(sys.argv[1]).exists():\n"
+        "    print('java.io.IOException: No space left on device\\n    at org.apache.kafka')\n"
+        "    sys.exit(1)\n"
+        "print('up', flush=True); time.sleep(600)\n"
+    )
+    patient = Supervisor(tmp_path, said.append, backoff_s=(0.0, 600.0))
+    with patient:
+        patient.start(Part("kafka", [sys.executable, "-c", script, str(room)]))
+        eventually(lambda: bool(watched(patient)) and len(said) == 2)
+        assert [line.split(";")[0] for line in said] == [
+            "kafka ended with exit code 1 (No space left on device): starting it again now",
+            "kafka ended with exit code 1 (No space left on device), 2 times in a row: starting it again in 600 s",
+        ]
+        room.touch()
+        patient.restart_waiting()
+        eventually(lambda: bool(watched(patient)) and "up" in (tmp_path / "kafka.log").read_text())
+        # What a start before this one said does not stick to it.
+        os.kill(patient.pid("kafka"), signal.SIGSEGV)
+        eventually(lambda: bool(watched(patient)) and len(said) == 3)
+    assert said[2].startswith("kafka ended with signal 11: starting it again now")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -10,6 +11,7 @@ from schemas.errors import InputError
 from schemas.metrics import CATALOGUE
 from schemas.settings import Settings
 from services.api.app import create_app
+from tests.unit.api.conftest import nowhere
 
 RANGE = "from=2026-01-02T00:00:00Z&to=2026-01-03T00:00:00Z"
 
@@ -98,6 +100,20 @@ def test_alive_but_not_ready_without_clickhouse(client: TestClient) -> None:
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["missing"] == ["ClickHouse does not answer"]
+
+
+def test_a_full_disk_is_named_where_the_product_keeps_its_data_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTACTPULSE_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr("services.local.disk.free_bytes", lambda directory: (12 * 2**20, 2**40))
+    with TestClient(nowhere()) as client:
+        assert client.get("/readyz").json()["missing"] == ["ClickHouse does not answer"], "the data lie elsewhere"
+        (tmp_path / "kafka").mkdir()
+        answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["missing"] == [f"disk: 12 MiB left in {tmp_path}", "ClickHouse does not answer"]
+    assert f"disk: 12 MiB left in {tmp_path}; " in answer.json()["detail"]
 
 
 def test_the_catalogue_needs_no_database(client: TestClient) -> None:
