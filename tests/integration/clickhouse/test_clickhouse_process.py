@@ -4,6 +4,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from tests.support.clickhouse import ClickHouseHandle, launch_clickhouse, start_clickhouse
 
 ROOT = Path(__file__).parents[3]
+
+
+def eventually(holds: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    until = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < until, "did not happen in time"
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -33,8 +41,8 @@ def test_it_stops_cleanly_beside_a_long_query_and_keeps_its_rows(tmp_path: Path,
 
     thread = threading.Thread(target=long)
     thread.start()
-    while client.command("SELECT count() FROM system.processes WHERE query LIKE '%sipHash64(number) = 1%'") < 2:  # type: ignore[operator]
-        time.sleep(0.05)
+    running = "SELECT count() FROM system.processes WHERE query LIKE '%sipHash64(number) = 1%'"
+    eventually(lambda: client.command(running) >= 2)  # type: ignore[operator]
     started = time.monotonic()
     handle.process.send_signal(number)
     assert handle.stop() == 0
@@ -64,8 +72,7 @@ def test_a_stop_waits_for_an_insert_and_ends_one_that_takes_too_long(tmp_path: P
     for thread in threads:
         thread.start()
     running = "SELECT count() FROM system.processes WHERE query LIKE 'INSERT INTO t%'"
-    while clients[0].command(running) != 2:
-        time.sleep(0.02)
+    eventually(lambda: clients[0].command(running) == 2)
     assert handle.stop() == 0
     for thread in threads:
         thread.join(10)
@@ -124,10 +131,7 @@ def test_no_acknowledged_row_is_lost_by_kill_9(tmp_path: Path) -> None:
         thread.start()
     for _ in range(3):
         goal = min(acknowledged) + 1000
-        until = time.monotonic() + 30
-        while min(acknowledged) < goal:
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        eventually(lambda wanted=goal: min(acknowledged) >= wanted)
         handle.kill()
         handle = start_clickhouse(directory, port=port)
     stop.set()

@@ -1,7 +1,6 @@
 """Queries: formats, parameters, settings, streams, sessions, DDL, errors."""
 
 import json
-import time
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -192,12 +191,3 @@ def test_the_summary_counts(client: Client) -> None:
     result = client.query("SELECT count() FROM t WHERE a % 2 >= 0")
     assert int(result.summary["read_rows"]) == 10
     assert int(result.summary["elapsed_ns"]) > 0
-
-
-def test_small_queries_do_not_wait_for_the_network(client: Client) -> None:
-    times = []
-    for _ in range(20):
-        started = time.perf_counter()
-        client.command("SELECT 1")
-        times.append(time.perf_counter() - started)
-    assert sorted(times)[10] < 0.035, "a Nagle delay is 40 ms"

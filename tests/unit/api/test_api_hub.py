@@ -14,11 +14,19 @@ class Counted:
 
     def __init__(self) -> None:
         self.times: Counter[str] = Counter()
+        self._computed = asyncio.Condition()
 
     async def __call__(self, view: str) -> bytes:
-        self.times[view] += 1
+        async with self._computed:
+            self.times[view] += 1
+            self._computed.notify_all()
         await asyncio.sleep(0)
         return f"{view} {self.times[view]}".encode()
+
+    async def until(self, view: str, times: int) -> None:
+        """Waits until a view was computed so often."""
+        async with asyncio.timeout(30), self._computed:
+            await self._computed.wait_for(lambda: self.times[view] >= times)
 
 
 async def _take(hub: Hub[str], view: str, count: int) -> list[bytes]:
@@ -46,21 +54,28 @@ def test_listeners_of_one_view_share_what_is_computed() -> None:
 def test_nothing_is_computed_once_nobody_listens() -> None:
     async def scenario() -> None:
         counted = Counted()
-        hub = Hub(counted, every_s=0.01)
+        hub = Hub(counted, every_s=0.0)
         await _take(hub, "all", 2)
         before = counted.times["all"]
-        await asyncio.sleep(0.05)
+        # Another view is computed ten times more: had the first one gone on, it would have been too.
+        await _take(hub, "other", 1)
+        other = asyncio.create_task(_take(hub, "other", 10_000_000))
+        await counted.until("other", 10)
         assert counted.times["all"] == before
         assert await _take(hub, "all", 1) == [f"all {before + 1}".encode()]
+        other.cancel()
+        await asyncio.gather(other, return_exceptions=True)
 
     asyncio.run(scenario())
 
 
 def test_too_many_different_views_are_refused_while_watched() -> None:
     async def scenario() -> None:
-        hub = Hub(Counted(), every_s=0.01)
-        watching = [asyncio.create_task(_take(hub, str(number), 10_000)) for number in range(MAX_VIEWS)]
-        await asyncio.sleep(0.05)
+        counted = Counted()
+        hub = Hub(counted, every_s=0.01)
+        watching = [asyncio.create_task(_take(hub, str(number), 10_000_000)) for number in range(MAX_VIEWS)]
+        for number in range(MAX_VIEWS):
+            await counted.until(str(number), 1)
         with pytest.raises(Problem, match="different filters"):
             hub.check_room("one more")
         hub.check_room("0")

@@ -109,6 +109,20 @@ def test_a_forged_or_outdated_cookie_is_worth_nothing() -> None:
         assert fresh.get(LISTED, headers={"Cookie": f"{name}={forged}"}).status_code == 401
 
 
+def test_a_session_ends_though_its_signature_is_right() -> None:
+    now_ms = 1_000_000
+    sessions = Sessions(KEY, loopback=True, now=lambda: now_ms)
+    response = Response()
+    sessions.grant(_request("GET"), response)
+    granted = response.headers["set-cookie"]
+    request = _request("GET", granted.partition(";")[0])
+    (age_s,) = (int(part.partition("=")[2]) for part in granted.split("; ") if part.startswith("Max-Age="))
+    now_ms += age_s * 1000 - 1
+    assert sessions.permits(request)
+    now_ms += 1
+    assert not sessions.permits(request)
+
+
 def test_pages_forbid_inline_scripts_and_escape_what_they_show() -> None:
     client = browser(loopback=True)
     page = client.get("/cases/%3C%2Fscript%3E%3Cscript%3Ealert(1)")

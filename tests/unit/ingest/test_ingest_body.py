@@ -104,6 +104,30 @@ def test_a_bomb_is_not_inflated(packed: str) -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("packed", ["gzip", "zstd"])
+def test_the_events_of_all_packed_parts_are_read(packed: str) -> None:
+    parts = [b"".join(b'{"n":%d}\n' % n for n in range(first, first + 10)) for first in range(0, 640, 10)]
+    sent = b"".join(PACKERS[packed](part) for part in parts)
+    raws = body.split(body.unpack(sent, packed, LIMIT), body.NDJSON)
+    assert [json.loads(raw)["n"] for raw in raws] == list(range(640))
+
+
+@pytest.mark.parametrize("packed", ["gzip", "zstd"])
+def test_the_limit_holds_for_all_packed_parts_together(packed: str) -> None:
+    part = bytes(LIMIT // 10)
+    fits = PACKERS[packed](part) * 10
+    assert body.unpack(fits, packed, LIMIT) == part * 10
+    assert problem(lambda: body.unpack(fits + PACKERS[packed](b" "), packed, LIMIT)).status == 413
+    # Each part alone is small enough; unpacked they are 32 times the limit.
+    bomb = PACKERS[packed](bytes(LIMIT // 2)) * 64
+    tracemalloc.start()
+    try:
+        assert problem(lambda: body.unpack(bomb, packed, LIMIT)).status == 413
+        assert tracemalloc.get_traced_memory()[1] < 4 * LIMIT
+    finally:
+        tracemalloc.stop()
+
+
 def test_many_packed_parts_in_a_row_are_refused_before_they_cost_anything() -> None:
     found = problem(lambda: body.unpack(gzip.compress(b"") * 100_000, "gzip", LIMIT))
     assert (found.status, "64 parts" in found.detail) == (400, True)
