@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,8 +159,84 @@ def test_a_part_that_says_wrong_usage_fails_the_start_at_once(supervisor: Superv
 def test_a_part_that_is_never_ready_is_named(supervisor: Supervisor) -> None:
     with supervisor:
         supervisor.start(Part("store", SLEEP), Part("api", SLEEP, ready=never))
+        began = time.monotonic()
         with pytest.raises(WorkFailed, match="api is not ready after 0 s"):
             supervisor.wait_ready(0.2)
+        assert time.monotonic() - began >= 0.2
+
+
+def test_waiting_lasts_until_every_part_named_is_ready_and_no_longer(supervisor: Supervisor) -> None:
+    left = {"kafka": 3, "store": 5, "api": 10**9}
+
+    def ready(name: str) -> Callable[[], bool]:
+        def look() -> bool:
+            left[name] -= 1
+            return left[name] <= 0
+
+        return look
+
+    with supervisor:
+        supervisor.start(*(Part(name, SLEEP, ready=ready(name)) for name in left))
+        supervisor.wait_ready(60, "kafka", "store")
+        assert left["kafka"] <= 0 and left["store"] == 0
+
+
+def test_a_part_that_is_not_running_is_not_ready_whoever_answers_for_it(tmp_path: Path, said: Said) -> None:
+    with Supervisor(tmp_path, said.append, backoff_s=(600.0,)) as supervisor:
+        supervisor.start(Part("api", FAIL, ready=lambda: True))
+        eventually(lambda: bool(watched(supervisor)) and bool(said))
+        with pytest.raises(WorkFailed, match="api is not ready after 0 s: no such host"):
+            supervisor.wait_ready(0.2)
+
+
+def test_parts_that_died_together_are_started_again_in_the_order_of_their_stages(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    class Noted(Child):
+        def __init__(self, name: str, *arguments: Any) -> None:
+            begun.append(name)
+            super().__init__(name, *arguments)
+
+    monkeypatch.setattr("services.local.supervisor.Child", Noted)
+    names = ["kafka", "clickhouse", "store", "worker", "api"]
+    with supervisor:
+        for name in names:
+            supervisor.start(Part(name, SLEEP))
+        for name in reversed(names):
+            os.kill(supervisor.pid(name), signal.SIGKILL)
+        eventually(lambda: bool(watched(supervisor)) and len(begun) == 10)
+    assert begun == names + names
+
+
+def test_what_stopped_parts_left_behind_ends_too(supervisor: Supervisor, tmp_path: Path) -> None:
+    # Ends itself when asked to, and leaves a child that does not heed SIGTERM.
+    script = (
+        "import signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "ignore = lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print(subprocess.Popen(['sleep', '600'], preexec_fn=ignore).pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    log = tmp_path / "parent.log"
+    supervisor.start(Part("parent", [sys.executable, "-c", script], ready=lambda: log.read_text().strip().isdigit()))
+    supervisor.wait_ready(60)
+    left = int(log.read_text())
+    assert alive(left)
+    supervisor.stop()
+    eventually(lambda: not alive(left))
+
+
+def test_what_a_dead_part_left_behind_ends_before_it_is_started_again(supervisor: Supervisor, tmp_path: Path) -> None:
+    script = "import subprocess, time; print(subprocess.Popen(['sleep', '600']).pid, flush=True); time.sleep(600)"
+    log = tmp_path / "parent.log"
+    with supervisor:
+        supervisor.start(Part("parent", [sys.executable, "-c", script]))
+        eventually(lambda: log.read_text().strip().isdigit())
+        left = int(log.read_text())
+        os.kill(supervisor.pid("parent"), signal.SIGKILL)
+        eventually(lambda: bool(watched(supervisor)) and not alive(left))
 
 
 def test_what_must_follow_a_restart_follows_once_it_is_ready(supervisor: Supervisor, tmp_path: Path) -> None:
@@ -178,7 +255,19 @@ def test_what_must_follow_a_restart_follows_once_it_is_ready(supervisor: Supervi
             return bool(told)
 
         eventually(followed)
+        for _ in range(5):
+            supervisor.watch()
     assert told == ["again"]
+
+
+def test_what_fails_after_a_restart_is_said(supervisor: Supervisor, said: Said) -> None:
+    def fail() -> None:
+        raise WorkFailed("no topics")
+
+    with supervisor:
+        supervisor.start(Part("kafka", SLEEP, ready=lambda: True, restarted=fail))
+        supervisor.restart("kafka")
+        eventually(lambda: bool(watched(supervisor)) and "no topics" in said)
 
 
 def test_later_stages_stop_first(supervisor: Supervisor, tmp_path: Path) -> None:

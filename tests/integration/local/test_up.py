@@ -82,7 +82,8 @@ def test_a_whole_life(directory: Path) -> None:
     port = free_port()
     first = Up(directory, port, "--demo")
     assert first.line() == f"ready http://127.0.0.1:{port}"
-    assert (directory / "api-key").stat().st_mode & 0o777 == 0o600
+    for secret in ("api-key", "clickhouse-password", "grafana-password"):
+        assert (directory / secret).stat().st_mode & 0o777 == 0o600, secret
     key = (directory / "api-key").read_text().strip()
     assert first.said.count(key) == 1
     eventually(lambda: "start demo" in notes(directory))
