@@ -162,7 +162,7 @@ def test_a_part_that_is_never_ready_is_named(supervisor: Supervisor) -> None:
         began = time.monotonic()
         with pytest.raises(WorkFailed, match="api is not ready after 0 s"):
             supervisor.wait_ready(0.2)
-        assert time.monotonic() - began >= 0.2
+        assert 0.2 <= time.monotonic() - began < 30
 
 
 def test_waiting_lasts_until_every_part_named_is_ready_and_no_longer(supervisor: Supervisor) -> None:
@@ -206,6 +206,7 @@ def test_parts_that_died_together_are_started_again_in_the_order_of_their_stages
             supervisor.start(Part(name, SLEEP))
         for name in reversed(names):
             os.kill(supervisor.pid(name), signal.SIGKILL)
+        eventually(lambda: not any(alive(supervisor.pid(name)) for name in names))
         eventually(lambda: bool(watched(supervisor)) and len(begun) == 10)
     assert begun == names + names
 
