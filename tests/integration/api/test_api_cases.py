@@ -5,6 +5,7 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
+from schemas.rollup import CUSTOMER_STAGE
 from schemas.times import text
 from services.api.app import create_app
 from tests.e2e.board.world import ODD_CASE, beat, events_of_the_odd_case, outcome
@@ -89,6 +90,20 @@ def test_ready_once_every_partition_is_worked_on(api: Api, warehouse: Warehouse)
     assert api.get("/readyz") == {"status": "ready"}
     api.now_ms += 6_000
     assert "6 s behind" in api.get("/readyz", 503)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("first", "named"), [(0, "stream partitions"), (CUSTOMER_STAGE, "stream partitions of customers")]
+)
+def test_not_ready_while_nobody_works_on_one_of_the_stages(
+    api: Api, warehouse: Warehouse, first: int, named: str
+) -> None:
+    beat(warehouse.insert, NOW, partitions=2)
+    warehouse.client.command(
+        f"DELETE FROM watermarks WHERE partition BETWEEN {first} AND {first + 1}", settings={"mutations_sync": 1}
+    )
+    (missing,) = api.get("/readyz", 503)["missing"]
+    assert missing.startswith(f"{named} 0, 1 of 2 (never heard of")
 
 
 def test_not_ready_without_migrations(warehouse: Warehouse) -> None:
