@@ -89,7 +89,7 @@ class BusinessCalendar:
         self._years = range(0)
         # Worked out is [low, high). By open stretch, after one of no length before all time: where it begins, what to
         # add to an instant in it for the open time until then, and the open time until its end.
-        self._low = self._high = 0
+        self._low, self._high = 1, 0  # nothing: no instant is both
         self._begins, self._shifts, self._untils = [-NEVER], [NEVER], [0]
         self._days: list[int] = []  # the open time before each business day
 

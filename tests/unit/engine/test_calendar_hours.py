@@ -236,3 +236,8 @@ def test_without_anything_it_is_always_open() -> None:
     assert always.is_open(start)
     assert list(always.segments(start, start + 1)) == [(start, start + 1, True)]
     assert list(always.segments(start, start)) == []
+
+
+def test_the_first_question_may_be_of_the_instant_0() -> None:
+    new = BusinessCalendar("office", CalendarModel(**CALENDARS["office"]))
+    assert new.after(0, HOUR) == parse("1970-01-01T10:00:00Z")
