@@ -3,6 +3,7 @@
 Parts are imported inside their commands: `contactpulse replay` needs no web server, `contactpulse clickhouse` no Kafka.
 """
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -304,12 +305,36 @@ def _kept_key(data_dir: Path) -> str:
 
 
 def main() -> None:
-    """Entry point. Errors of our own become one line on standard error and their exit code."""
+    """Entry point. Errors of our own, and of usage, become one line on standard error and their exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file may name what the terminal's encoding cannot say
     try:
-        app()
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
     except ContactPulseError as error:
-        print(f"contactpulse: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        code = _said(str(error), error.exit_code)
+    except typer.TyperException as error:
+        code = _said(_usage(error), error.exit_code)
+    except typer.Abort:
+        code = _said("given up", 1)
+    except BrokenPipeError:  # whoever read this has read enough; at exit Python would try once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def _said(line: str, code: int) -> int:
+    print(f"contactpulse: {line}", file=sys.stderr)
+    return code
+
+
+def _usage(error: typer.TyperException) -> str:
+    """What is wrong with the command line, and where to read how it is meant."""
+    context = getattr(error, "ctx", None)
+    said = " ".join(error.format_message().split()).removesuffix(".") or "No command"  # its help has been shown then
+    command = "contactpulse" if context is None else context.command_path
+    return f"{said}{'' if said.endswith('?') else ';'} see {command} --help"
 
 
 if __name__ == "__main__":
