@@ -11,14 +11,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import holidays
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from schemas.errors import quoted
+
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[str, ...] = get_args(Weekday)
 _WEEKDAY: tuple[Weekday, ...] = get_args(Weekday)
 DAY_MINUTES = 1440
 
 _COUNTRY = re.compile(r"([A-Z]{2})(?:-(.+))?")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\s*-\s*([01]\d|2[0-4]):([0-5]\d)")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\s*-\s*([01]\d|2[0-4]):([0-5]\d)", re.ASCII)
 
 Minutes = tuple[int, int]
 """A window in minutes since its day's midnight; one that runs into the next day ends after 1440."""
@@ -28,12 +30,12 @@ def parse_window(text: object) -> Minutes:
     """The minutes of `09:00-18:00`; `22:00-06:00` runs into the next day, `24:00` is midnight. Raises ValueError."""
     match = _WINDOW.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
-        raise ValueError(f'{text!r} is no window; write "09:00-18:00", in quotes')
+        raise ValueError(f'{quoted(text)} is no window; write "09:00-18:00", in quotes')
     begin, end = int(match[1]) * 60 + int(match[2]), int(match[3]) * 60 + int(match[4])
     if end > DAY_MINUTES:
-        raise ValueError(f"{text!r}: a day ends at 24:00")
+        raise ValueError(f"{quoted(text)}: a day ends at 24:00")
     if begin == end:
-        raise ValueError(f'{text!r} is empty; around the clock is "00:00-24:00"')
+        raise ValueError(f'{quoted(text)} is empty; around the clock is "00:00-24:00"')
     return begin, end if end > begin else end + DAY_MINUTES
 
 
@@ -46,7 +48,7 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{name!r} is no time zone; write one such as Asia/Shanghai") from None
+        raise ValueError(f"{quoted(name)} is no time zone; write one such as Asia/Shanghai") from None
     return name
 
 
@@ -54,7 +56,7 @@ def _country(code: str) -> str:
     try:
         _holidays_of(code, 2026)
     except NotImplementedError:
-        raise ValueError(f"{code!r}: no holidays are known of it; write a country such as CN, or DE-BY") from None
+        raise ValueError(f"{quoted(code)}: no holidays are known of it; write a country such as CN, or DE-BY") from None
     return code
 
 

@@ -41,3 +41,12 @@ class EventRejected(InputError):
 
 class PartitionHalted(WorkFailed):
     """A source partition was stopped because too much of it is undecodable; the message says where to look."""
+
+
+def quoted(value: object, most: int = 64) -> str:
+    """A value as messages quote it: on one line, and no longer than tells it from others."""
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    if isinstance(value, str) and len(value) > most:
+        return f"{value[:most]!r}..."
+    return repr(value)

@@ -6,9 +6,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from schemas.errors import quoted
 from schemas.policy_source import Fault, Place, PolicySource, did_you_mean
 
 _DATE = "is no date: write one such as 2026-10-10"
+_NONE = object()
 _SAID = {
     "missing": "is missing",
     "model_type": "must be a mapping (key: value)",
@@ -42,12 +44,19 @@ def _place(found: Mapping[str, Any], content: Any) -> tuple[Place, Any, bool]:
         if isinstance(content, list) and isinstance(part, int):
             place, content = (*place, part), content[part]
             continue
-        key = next((key for key in content if part in (key, repr(key))), None) if isinstance(content, dict) else None
-        if key is not None:
-            place, content = (*place, str(key)), content[key]
+        key = _key_of(content, part) if isinstance(content, dict) else _NONE
+        if key is not _NONE:
+            place, content = (*place, key), content[key]
         elif i == len(loc) - 1 and found["type"] == "missing":
             place = (*place, part)
     return place, content, len(place) < len(loc)
+
+
+def _key_of(content: dict[Any, Any], part: int | str) -> Any:
+    """The key that pydantic names so: as it is, or in Python's notation where it is neither text nor number."""
+    if part in content:
+        return part
+    return next((key for key in content if not isinstance(key, str) and part in (repr(key), str(key))), _NONE)
 
 
 def _reason(found: Mapping[str, Any], place: Place, model: type[BaseModel]) -> str:
@@ -57,13 +66,22 @@ def _reason(found: Mapping[str, Any], place: Place, model: type[BaseModel]) -> s
         return f"unknown key{did_you_mean(place[-1], known) or '; known are ' + ', '.join(known)}"
     if kind == "literal_error" and isinstance(given, str):
         known = found["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        return f"{given!r} is not known{did_you_mean(given, known) or '; it may be ' + ', '.join(known)}"
-    if kind in ("string_type", "list_type") and given is not None and not isinstance(given, str | dict | list):
+        return f"{quoted(given)} is not known{did_you_mean(given, known) or '; it may be ' + ', '.join(known)}"
+    if given is not None and not isinstance(given, str | dict | list) and _wants_text(kind, place, model):
         return f"{_plain(given)} is no text: put it in quotes"
     if kind == "list_type":
         return "must be a list"
     said = _SAID.get(kind) or found["msg"].removeprefix("Value error, ").replace("Input should", "must")
     return said.splitlines()[0]
+
+
+def _wants_text(kind: str, place: Place, model: Any) -> bool:
+    """Whether a text was expected, alone or as what stands for a list of it."""
+    if kind == "list_type":
+        for part in place:
+            model = _inside(model, part)
+        return any(get_args(form) == (str,) for form in _forms(model))
+    return kind == "string_type"
 
 
 def _keys(model: Any, place: Place) -> list[str]:
@@ -98,4 +116,4 @@ def _is_model(form: Any) -> bool:
 
 
 def _plain(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)[:64]

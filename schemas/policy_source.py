@@ -1,14 +1,25 @@
 """A policy file as text: what it holds, and the line of everything in it, so that a fault is named where it stands."""
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from schemas.errors import PolicyError, quoted
+from schemas.policy_yaml import Document, NotYaml
 
-from schemas.errors import PolicyError
+MOST_BYTES = 15 * 2**19
+"""Of a policy file as JSON has it, where breaks, tabs, quotes and backslashes count twice: workers tell it in one
+record of Kafka, which takes 8,000,000 bytes, and one that cannot be told would end every worker. 20,000 policies of
+three clocks each have 5 MB."""
+MOST_SAID = 300
+"""Characters of a reason: what is wrong stands at its beginning, the rest is what the file holds."""
+_MOST_PART = 64
+_MOST_KNOWN = 500
+"""Names among which a like one is looked for: each takes some 20 us."""
 
-Place = tuple[int | str, ...]
+Place = tuple[Any, ...]
 """Keys and list positions from the top of a file down to something in it."""
 
 
@@ -25,103 +36,94 @@ class Fault(NamedTuple):
         return f"{self.field}: {self.reason}" if self.field else self.reason
 
 
-class _Loader(yaml.SafeLoader):
-    """Plain data only. A date that no calendar has is an error of the file, with its line."""
+def read_policy(path: Path) -> str:
+    """The text at `path`. Raises `PolicyError` where it cannot be read, is too large, or is no UTF-8."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise PolicyError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if len(data) > MOST_BYTES:
+        raise PolicyError(f"{path}: {_TOO_LARGE}")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise PolicyError(f"{path}:{line}: not UTF-8 text: byte 0x{data[error.start]:02x}") from None
 
-    def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:
-        try:
-            return super().construct_yaml_timestamp(node)
-        except ValueError:
-            raise yaml.MarkedYAMLError(problem=f"there is no {node.value}", problem_mark=node.start_mark) from None
 
-
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_timestamp)
+_TOO_LARGE = (
+    f"too large: a policy file has at most {MOST_BYTES / 2**20} MiB, where line breaks, tabs, quotes and backslashes "
+    "count twice"
+)
 
 
 class PolicySource:
     """The YAML `text` of the file `name`.
 
     `content` is what it holds, `repeated` the keys given twice in one mapping (of which YAML readers silently take the
-    last). Raises `PolicyError` where the text is no YAML mapping.
+    last). Raises `PolicyError` where the text is no YAML mapping, or beyond the bounds here and in `policy_yaml`.
     """
 
     def __init__(self, text: str, name: str) -> None:
         self.name = name
         self.text = text
         try:
-            loader = _Loader(text)
-            root = loader.get_single_node()
-            self.repeated = [] if root is None else list(_repeated(root, (), set()))
-            content = None if root is None else loader.construct_document(root)
-        except yaml.YAMLError as error:
-            raise PolicyError(f"{name}:{_complaint(error)}") from None
-        if root is None or not isinstance(content, dict):
-            raise PolicyError(f"{name}:1: a policy file is a mapping with version, calendars and policies")
-        self.content: dict[Any, Any] = content
-        self._root: yaml.Node = root
+            data = text.encode()
+        except UnicodeEncodeError as error:
+            line = text.count("\n", 0, error.start) + 1
+            raise PolicyError(self.show(line, "not valid YAML: half a character (a lone surrogate)")) from None
+        if len(data) + sum(map(data.count, (b"\n", b"\r", b"\t", b'"', b"\\"))) > MOST_BYTES:
+            raise PolicyError(f"{name}: {_TOO_LARGE}")
+        try:
+            document = Document(text)
+        except NotYaml as error:
+            place = name if error.line is None else f"{name}:{error.line}"
+            raise PolicyError(f"{place}: not valid YAML: {one_line(str(error))}") from None
+        if not isinstance(document.content, dict):
+            said = "a policy file is a mapping with version, calendars and policies"
+            raise PolicyError(self.show(document.line, said))
+        self.content: dict[Any, Any] = document.content
+        self._lines: Any = document.lines
+        self.repeated = [
+            Fault(line, _field(place), f"given twice, first in line {first}")
+            for place, line, first in document.repeated
+        ]
 
     def line(self, place: Place) -> int:
         """The line (from 1) of what is at this place; of the innermost thing around it, where nothing is."""
-        return max((1, *list(self._way(place))[-1:]))
+        line, content = 1, self.content
+        for part in place:
+            lines = self._lines.get(id(content))
+            if part not in lines if isinstance(lines, dict) else not isinstance(part, int) or part >= len(lines or ()):
+                break
+            line, content = lines[part], content[part]
+        return line
 
     def fault(self, place: Place, reason: str) -> Fault:
         """A fault at this place."""
-        return Fault(self.line(place), _field(place), reason)
+        return Fault(self.line(place), _field(place), one_line(reason))
 
     def show(self, line: int, said: str) -> str:
         """One line for a reader, in the form that editors jump to."""
         return f"{self.name}:{line}: {said}"
 
-    def _way(self, place: Place) -> Iterator[int]:
-        """The lines of the things on the way to a place, as far as they are there."""
-        node: yaml.Node | None = self._root
-        for part in place:
-            child: yaml.Node | None = None
-            if isinstance(node, yaml.MappingNode):
-                # Reading the content has put merged keys (<<) before a mapping's own: the last of a name counts.
-                for key, value in node.value:
-                    if str(key.value) == str(part):
-                        line, child = key.start_mark.line + 1, value
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-                child = node.value[part]
-                line = child.start_mark.line + 1
-            if child is None:
-                return
-            yield line
-            node = child
+
+def one_line(said: str, most: int = MOST_SAID) -> str:
+    """A text for a message, whatever the file put into it."""
+    if len(said) > most:
+        said = f"{said[:most]}..."
+    return said if said.isprintable() else repr(said)[1:-1]
 
 
-def did_you_mean(word: object, known: list[str]) -> str:
+def did_you_mean(word: object, known: Collection[str]) -> str:
     """`; did you mean ...?` where one of the known words is near, else an empty text."""
-    by_fold = {name.casefold(): name for name in known}
-    near = get_close_matches(str(word).casefold(), by_fold, n=1)
-    return f"; did you mean {by_fold[near[0]]!r}?" if near else ""
+    if len(said := str(word)) > _MOST_PART:
+        return ""
+    by_fold = {name.casefold(): name for name in islice(known, _MOST_KNOWN)}
+    near = get_close_matches(said.casefold(), by_fold, n=1)
+    return f"; did you mean {quoted(by_fold[near[0]])}?" if near else ""
 
 
 def _field(place: Place) -> str:
-    return ".".join(str(part) for part in place)
-
-
-def _repeated(node: yaml.Node, place: Place, seen: set[int]) -> Iterator[Fault]:
-    if id(node) in seen:  # an alias
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for i, item in enumerate(node.value):
-            yield from _repeated(item, (*place, i), seen)
-    elif isinstance(node, yaml.MappingNode):
-        first: dict[str, int] = {}
-        for key, value in node.value:
-            word, line = str(key.value), key.start_mark.line + 1
-            below = (*place, word)
-            if word in first:
-                yield Fault(line, _field(below), f"given twice, first in line {first[word]}")
-            first.setdefault(word, line)
-            yield from _repeated(value, below, seen)
-
-
-def _complaint(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    line = f"{mark.line + 1}: " if mark else " "
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return f"{line}not valid YAML: {problem}"
+    return one_line(".".join(one_line(str(part), _MOST_PART) for part in place))

@@ -115,6 +115,7 @@ REFUSALS = [
     ("[customer]", "customer", 9, "policies.0.clocks.resolution.pause_on: must be a list"),
     ("[0.5, 0.8]", "[1.5]", 9, "policies.0.clocks.resolution.warn_at.0: must be less than 1"),
     ("reopen: subtract", "reopen: never", 13, "policies.0.reopen: 'never' is not known; it may be restart, subtract,"),
+    ("policies:\n  - name: urgent", "policies: 3\nname:\n  - name: urgent", 4, "policies: must be a list"),
     ("version: 1", "version: 2", 1, "version: must be 1"),
     ("version: 1", "versoin: 1", 1, "version: is missing"),
     ("csat_pass: 5", "csat_pass: 6", 17, "metrics.csat_pass: must be less than or equal to 5"),
