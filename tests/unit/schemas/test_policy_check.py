@@ -3,12 +3,14 @@
 import itertools
 import random
 import re
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from schemas import policy_order
 from schemas.errors import PolicyError
 from schemas.policy import Match, Policy, default_policy
 from schemas.policy_cases import Space, left_by
@@ -150,6 +152,40 @@ PHONE, URGENT = "match: {channel: phone}, ", "match: {priority: L1}, "
 )
 def test_the_usual_order_is_no_overlap(policies: list[str]) -> None:
     assert findings(*policies) == []
+
+
+def check_of(matches: Iterable[str]) -> Report:
+    lines = [f"  - {{name: p{number}, {match}}}" for number, match in enumerate(matches)]
+    return check("\n".join(["version: 1", "policies:", *lines, f"  - {{name: rest, {ONE}}}"]))
+
+
+def test_thousands_of_policies_are_told_apart_in_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps grow with the policies, not with their pairs: 1,000 have half a million."""
+    matches = [f"match: {{team: t{n}, priority: [L{n % 3 + 1}, L2]}}, clocks: {{connect: {{target: {n % 9 + 1}m}}}}"
+               for n in range(1_000)]  # fmt: skip
+    monkeypatch.setattr(policy_order, "MOST_STEPS", 20 * len(matches))
+    assert check_of(matches).findings == []
+    twice = check_of([*matches, *matches[:3]]).findings
+    assert twice == [
+        f"p:{1003 + n}: warning: 'p{1000 + n}' is never reached: 'p{n}' takes all of its cases" for n in range(3)
+    ]
+
+
+def test_of_many_policies_that_together_take_all_some_are_named() -> None:
+    teams = [f"t{n}" for n in range(100)]
+    (said,) = check_of(f"match: {{team: {team}}}, {ONE}" for team in [*teams, f"[{', '.join(teams)}]"]).findings
+    assert said.startswith("p:103: warning: 'p100' is never reached: 'p0', 'p1', 'p2', ")
+    assert said.endswith(" and 80 more together take all of its cases")
+
+
+def test_where_matches_are_too_entangled_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy_order, "MOST_STEPS", 1_000)
+    found = check_of(f"match: {{{key}: {key}-{n}}}, {ONE if key == 'team' else TWO}" for key in ("team", "queue")
+                     for n in range(50)).findings  # fmt: skip
+    assert (
+        "p:2: note: the matches overlap in too many ways to go through all: what is said of their order is not all"
+        in found
+    )
 
 
 # Other findings
