@@ -9,7 +9,7 @@ from typing import Any
 import faust
 from yarl import URL
 
-from schemas.policy_watch import PolicyWatch
+from schemas.policy_watch import PolicyWatch, kept_policy
 from schemas.settings import Settings
 from schemas.topics import StateTopic, Topic
 from streams import watchdog
@@ -31,7 +31,7 @@ def create_app(settings: Settings, metrics: WorkerMetrics | None = None) -> faus
 
     The topics must exist (`services.provision`). Raises `PolicyError`.
     """
-    policy = PolicyWatch(settings.policy, settings.data_dir / "worker" / "policy-in-force.yaml")
+    policy = PolicyWatch(settings.policy, kept_policy(settings.data_dir))
     brokers = [URL(f"kafka://{address.strip()}") for address in settings.kafka.split(",")]
     directory = settings.data_dir / "worker"
     directory.mkdir(parents=True, exist_ok=True)  # Faust makes only the last part of the path

@@ -1,8 +1,10 @@
 """The policy file as the API sees it."""
 
+import math
 import time
 from pathlib import Path
 
+from schemas import policy_watch
 from schemas.errors import PolicyError
 from schemas.policy_watch import PolicyWatch
 from schemas.settings import Settings
@@ -20,6 +22,7 @@ class PolicyInForce:
         self._keep = settings.data_dir / "api" / "policy-in-force.yaml"
         self._watch: PolicyWatch | None = None
         self._refused: str | None = None
+        self._tried = -math.inf
 
     @property
     def path(self) -> Path | None:
@@ -28,13 +31,15 @@ class PolicyInForce:
 
     def look(self) -> PolicyWatch | None:
         """The watch after another look at the file; reads at most once a second. None while there is no policy."""
-        if self._watch is None:
+        clock = time.monotonic()
+        if self._watch is not None:
+            self._watch.look(clock)
+        elif clock - self._tried >= policy_watch.LOOK_EVERY_S:
+            self._tried = clock
             try:
                 self._watch = PolicyWatch(self._path, self._keep)
             except PolicyError as error:
                 self._refused = str(error)
-        else:
-            self._watch.look(time.monotonic())
         return self._watch
 
     @property

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from schemas.errors import InputError, WorkFailed
-from schemas.policy import load_policy
+from schemas.policy_watch import PolicyWatch, kept_policy
 from schemas.settings import Settings
 from services import logs
 from services.local.broker import SESSION_TIMEOUT_S, START_TIMEOUT_S, Broker
@@ -59,11 +59,10 @@ def up(options: UpOptions, program: Sequence[str] = PROGRAM) -> int:
     directory = options.data_dir.absolute()
     if options.workers < 1:
         raise InputError("--workers must be at least 1")
-    if options.policy is not None:
-        load_policy(options.policy)
     with StopSignals() as signals:
         try:
             with _data_directory(directory):
+                _check_policy(options.policy, directory)
                 port = _port(options)
                 logs.configure(_settings(), "up")
                 parts = Layout(_environment(options, directory), options.host, port, program)
@@ -84,6 +83,13 @@ def up(options: UpOptions, program: Sequence[str] = PROGRAM) -> int:
                 raise
             raise WorkFailed(f"no space left in the data directory {directory}: make room there first") from error
     return 0
+
+
+def _check_policy(path: Path | None, directory: Path) -> None:
+    """Says so where the file is refused and the last good one holds. Raises `PolicyError` where none is kept."""
+    refused = PolicyWatch(path, kept_policy(directory)).refused
+    if refused is not None:
+        _say(f"policy refused, the one before stays in force: {refused}")
 
 
 def _bring_up(parts: Layout, options: UpOptions, directory: Path, supervisor: Supervisor) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.policies import BAD
 from tests.support.product import KEY, Product, start_product, wait_for
 
 pytestmark = pytest.mark.slow
@@ -82,6 +83,9 @@ def test_a_policy_is_edited_while_a_clock_runs(product: Product, policy: Path) -
     policy.write_text(POLICY % ("third", "soon"), encoding="utf-8")
     wait_for(lambda: product.get("/v1/policy")["refused"], 20, "the third policy to be refused")
     assert f"{policy}:6: " in product.get("/v1/policy")["refused"]
+    assert product.get("/v1/policy")["policies"] == ["second"]
+    policy.write_bytes(BAD["maps nested 3,000 deep"])
+    wait_for(lambda: "in each other" in product.get("/v1/policy")["refused"], 20, "the nested policy to be refused")
     assert product.get("/v1/policy")["policies"] == ["second"]
     product.kill_part("worker")  # one that starts beside the bad file goes on with the good one
 

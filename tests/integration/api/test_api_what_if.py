@@ -23,6 +23,7 @@ from services.store.routes import event_rows
 from services.what_if.reading import pages
 from streams.replay import replay
 from tests.integration.api.conftest import KEY, Api, Warehouse
+from tests.support.policies import BAD
 
 BEGIN = parse("2026-03-02T08:00:00Z")
 FROM, TO, NOW = BEGIN + 600_000, BEGIN + 2_400_000, BEGIN + 3_600_000
@@ -127,6 +128,13 @@ def test_a_bad_policy_is_refused_with_its_line_and_field(api: Api, filled: Wareh
     problem = answer.json()
     assert (problem["document"], problem["line"]) == ("policy", 6) and "resolution" in problem["field"]
     assert ask(api, base="- no").json()["document"] == "base"
+    for kind in ("a target of 5,000 digits", "a tag of a number", "maps nested 3,000 deep", "a billion laughs", "NUL"):
+        answer = ask(api, policy=BAD[kind].decode())
+        assert answer.status_code == 422, kind
+        assert "not valid YAML" in answer.json()["detail"] and len(answer.text) < 1_000
+    half = json.dumps({"policy": "\ud800", "from": text(FROM), "to": text(TO)})
+    headers = {"X-API-Key": KEY, "Content-Type": "application/json"}
+    assert api.client.post("/v1/what-if", content=half, headers=headers).status_code == 422
     assert ask(api, to=text(FROM)).status_code == 422
     assert ask(api, by=["teams"]).status_code == 422
     assert ask(api, polcy="x").status_code == 422

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from schemas.policy_watch import kept_policy
 from services.local.ports import free_port
+from tests.support.policies import BAD, GOOD
 from tests.support.product import start_product
 
 UP = Path(__file__).with_name("up_stub.py")
@@ -159,3 +161,23 @@ def test_a_product_that_is_not_ready_in_time_is_not_left_running(directory: Path
     with pytest.raises(AssertionError, match="`up` said '' within 2 s"):
         start_product(directory, "--no-demo", timeout=2)
     assert processes_of(directory) == []
+
+
+def test_a_bad_policy_ends_a_first_start_and_not_one_after_a_good_policy(directory: Path, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_bytes(BAD["maps nested 3,000 deep"])
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # so that none of this starts a broker
+        port = taken.getsockname()[1]
+        first = Up(directory, port, f"--policy={policy}")
+        assert first.process.wait(60) == 2
+        refused = f"{policy}:1: not valid YAML: more than 64 mappings and lists in each other"
+        assert first.said == f"contactpulse: {refused}\n"
+        keep = kept_policy(directory)
+        keep.parent.mkdir(parents=True)
+        keep.write_bytes(GOOD)
+        second = Up(directory, port, f"--policy={policy}")
+        assert second.process.wait(60) == 2
+    said, error = second.said.splitlines()
+    assert said.endswith(f"policy refused, the one before stays in force: {refused}")
+    assert str(port) in error and "policy" not in error
+    assert keep.read_bytes() == GOOD

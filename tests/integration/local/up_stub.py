@@ -1,4 +1,5 @@
-"""`contactpulse up` with the stub for parts; the broker is real. python up_stub.py DIRECTORY PORT [--demo]"""
+"""`contactpulse up` with the stub for parts; the broker is real. python up_stub.py DIRECTORY PORT [--demo]
+[--policy=FILE]"""
 
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ STUB = Path(__file__).with_name("parts_stub.py")
 
 def main() -> int:
     directory, port = Path(sys.argv[1]), int(sys.argv[2])
-    options = UpOptions(port=port, data_dir=directory, demo="--demo" in sys.argv, workers=2)
+    policy = next((Path(flag.removeprefix("--policy=")) for flag in sys.argv if flag.startswith("--policy=")), None)
+    options = UpOptions(port=port, data_dir=directory, demo="--demo" in sys.argv, workers=2, policy=policy)
     try:
         return up(options, program=(sys.executable, str(STUB)))
     except ContactPulseError as error:

@@ -12,6 +12,8 @@ from schemas import policy_watch
 from schemas.policy import default_policy
 from schemas.settings import Settings
 from services.api.app import create_app
+from tests.support.policies import BAD
+from tests.support.policies import GOOD as GOOD_FILE
 from tests.unit.api.conftest import KEY
 
 GOOD = "version: 1\npolicies:\n  - name: {name}\n    clocks: {{connect: {{target: 15s}}}}\n"
@@ -67,6 +69,38 @@ def test_the_api_answers_though_no_policy_has_ever_been_good(tmp_path: Path) -> 
     answer = _client(tmp_path, path).get("/v1/policy").json()
     assert (answer["policies"], answer["sha256"]) == ([], None)
     assert "policy.yaml" in answer["refused"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["nothing", "not UTF-8", "a target of 5,000 digits", "a tag of a number", "maps nested 3,000 deep",
+     "a billion laughs", "half a character", "a key with a line break", "a time zone without a name", "just too large"],
+)  # fmt: skip
+def test_whatever_the_file_holds_the_answer_says_why_it_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(BAD[kind])
+    never = _client(tmp_path, path).get("/v1/policy")
+    assert (never.status_code, never.json()["policies"]) == (200, [])
+    path.write_bytes(GOOD_FILE)
+    client = _client(tmp_path, path)
+    good = client.get("/v1/policy").json()
+    assert good["refused"] is None
+    path.write_bytes(BAD[kind])
+    for one in (client, _client(tmp_path, path)):
+        answer = one.get("/v1/policy")
+        assert answer.status_code == 200
+        assert answer.json() == good | {"refused": never.json()["refused"]}
+
+
+def test_a_file_that_was_never_good_is_read_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy_watch, "LOOK_EVERY_S", 3_600.0)
+    path = tmp_path / "policy.yaml"
+    client = _client(tmp_path, path)
+    refused = client.get("/v1/policy").json()["refused"]
+    path.write_bytes(GOOD_FILE)
+    assert client.get("/v1/policy").json()["refused"] == refused
+    monkeypatch.setattr(policy_watch, "LOOK_EVERY_S", 0.0)
+    assert client.get("/v1/policy").json()["refused"] is None
 
 
 def test_it_takes_a_key(tmp_path: Path) -> None:
