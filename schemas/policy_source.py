@@ -13,7 +13,7 @@ MOST_BYTES = 15 * 2**19
 """Of a policy file as JSON has it, where breaks, tabs, quotes and backslashes count twice: workers tell it in one
 record of Kafka, which takes 8,000,000 bytes, and one that cannot be told would end every worker. 20,000 policies of
 three clocks each have 5 MB."""
-MOST_SAID = 300
+MOST_SAID = 1_000
 """Characters of a reason: what is wrong stands at its beginning, the rest is what the file holds."""
 _MOST_PART = 64
 _MOST_KNOWN = 500

@@ -94,4 +94,4 @@ def holds(path: Path, data: bytes) -> None:
 
 
 def short(path: Path, said: str) -> None:
-    assert said.startswith(str(path)) and said.isprintable() and len(said) < len(str(path)) + 500, said
+    assert said.startswith(str(path)) and said.isprintable() and len(said) < len(str(path)) + 1_200, said

@@ -1,22 +1,27 @@
 """Policy files of every kind of wrongness: one clear line, and nothing that grows with what a file holds."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
 from schemas.errors import PolicyError
+from schemas.outcome import PolicyInForce
 from schemas.policy import load_policy, parse_policy
 from schemas.policy_check import check_policy, check_source
 from schemas.policy_source import MOST_BYTES, PolicySource
 from schemas.policy_yaml import MOST_DEPTH, MOST_VALUES, Document, NotYaml
 from tests.support.policies import BAD, GOOD
 
-MOST_SAID = 500
-"""Characters of a message after the file's name."""
+LARGEST_REQUEST = 8_000_000
+"""Bytes that the workers' producer sends at once."""
+MOST_SAID = 1_200
+"""Characters of a message after the file's name: one may list every type of event."""
 
 
 def refusal(path: Path) -> str:
@@ -83,6 +88,15 @@ def test_what_is_at_the_bounds_is_read() -> None:
     assert parse_policy(text + "#" * (MOST_BYTES - len(text) - doubled))
 
 
+def test_the_largest_file_fits_into_the_record_that_tells_it() -> None:
+    for character, bytes_of_json in (('"', 2), ("\N{GRINNING FACE}", 4)):
+        text = "version: 1\npolicies: [{name: p, clocks: {}}]\n# "
+        text += character * ((MOST_BYTES - len(text) - 2) // bytes_of_json)
+        assert len(msgspec.json.encode(PolicyInForce(0, "", parse_policy(text).text, 1))) < LARGEST_REQUEST
+        with pytest.raises(PolicyError, match="too large"):
+            parse_policy(text + character)
+
+
 def test_a_file_larger_than_the_bound_is_not_read_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     with path.open("wb") as file:
@@ -141,3 +155,14 @@ def test_the_command_says_one_line_and_ends_with_2(tmp_path: Path) -> None:
     run = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == f"contactpulse: {path}:1: not valid YAML: more than 64 mappings and lists in each other\n"
+
+
+def test_the_command_bears_a_narrow_encoding_and_a_reader_that_leaves(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    policies = "\n".join(f"  - {{name: 客户 {i}, match: {{team: {i}a}}, clocks: {{}}}}" for i in range(2_000))
+    path.write_text(f"version: 1\npolicies:\n{policies}\n", encoding="utf-8")  # more words than a pipe holds
+    program = f"'{sys.executable}' -m services.cli check-policy '{path}' | head -n 4"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    run = subprocess.run(program, shell=True, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert run.stdout.endswith("\n\\u5ba2\\u6237 0: cases with team 0a\n")
+    assert run.stderr == ""
