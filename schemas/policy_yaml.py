@@ -11,7 +11,7 @@ import yaml
 from schemas.errors import quoted
 
 MOST_DEPTH = 64
-"""Mappings and lists in each other. The deepest place of a policy file is at 7."""
+"""Mappings and lists in each other. The deepest place of a policy file is at 6."""
 MOST_VALUES = 2_000_000
 """Values once aliases and merge keys are written out: 20,000 policies of nine full clocks each have 1.8 million."""
 MOST_NUMBER = 64
