@@ -46,6 +46,9 @@ UNREACHABLE = [
     (["match: {channel: chat, priority: L1}, " + ONE, "match: {priority: [L2, L3]}, " + ONE,
       "match: {channel: app}, " + ONE, "match: {channel: [app, chat], priority: [L1, L2]}, " + ONE, ONE],
      ["p:6: warning: 'p3' is never reached: 'p0', 'p1' and 'p2' together take all of its cases"]),
+    # Who is never reached loses no cases either.
+    (["match: {complaint: true}, " + ONE, "match: {complaint: false}, " + ONE, "match: {queue: q}, " + TWO, ONE],
+     ["p:5: warning: 'p2' is never reached: 'p0' and 'p1' together take all of its cases"]),
     ([f"match: {{channel: [{ALL_CHANNELS}]}}, " + ONE, "match: {team: a}, " + ONE, ONE],
      ["p:4: warning: 'p1' is never reached: 'p0' takes all of its cases"]),
 ]  # fmt: skip
