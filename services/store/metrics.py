@@ -22,6 +22,11 @@ class StoreMetrics:
             ["table"],
             registry=self.registry,
         )
+        self.unreadable = Counter(
+            "contactpulse_store_unreadable_batches",
+            "Record batches that cannot be decoded, kept in the dead-letter topic. Should be 0: see there why.",
+            registry=self.registry,
+        )
         self.failures = Counter(
             "contactpulse_store_failures",
             "Tries that failed and are repeated: the server named was away or unwell.",

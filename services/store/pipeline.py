@@ -13,9 +13,10 @@ from services.store.batch import Batch, Piece
 from services.store.clickhouse import ClickHouseAway, RowsRefused, Tables
 from services.store.metrics import StoreMetrics
 from services.store.refusals import DeadLetters, Refused, insert_around, refused_limit
-from services.store.routes import TABLES, UNROUTED, Router
+from services.store.routes import TABLES, UNROUTED, Record, Router
 from services.store.source import Source
 from services.store.touches import TOUCHES, Touches
+from services.store.unreadable import Unreadable
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -54,13 +55,7 @@ class Pipeline:
             batch, due = Batch(), monotonic()
             while not self._stopping.is_set():
                 for partition, record in self._source.poll(min(due - monotonic(), _IDLE_S) if batch else _IDLE_S):
-                    origin = f"{record.topic}-{record.partition}-{record.offset}"
-                    try:
-                        table, rows = self._router.route(record)
-                    except ValueError as error:
-                        self._bury(UNROUTED, [Refused(origin, record.value or b"", str(error))])
-                    else:
-                        batch.add(table, Piece(origin, rows, _count(rows)))
+                    self._take(record, batch)
                     batch.passed(partition, record.offset, record.timestamp)
                     if batch.full:
                         batch, due = self._flush(batch)
@@ -75,6 +70,19 @@ class Pipeline:
             self._source.close()
             self._dead.close()
             self._tables.close()
+
+    def _take(self, record: Record, batch: Batch) -> None:
+        """Add a record's rows to the batch; bury what has none."""
+        if isinstance(record.value, Unreadable):
+            self._bury_unreadable(record, record.value)
+            return
+        origin = f"{record.topic}-{record.partition}-{record.offset}"
+        try:
+            table, rows = self._router.route(record)
+        except ValueError as error:
+            self._bury(UNROUTED, [Refused(origin, record.value or b"", str(error))])
+        else:
+            batch.add(table, Piece(origin, rows, _count(rows)))
 
     def _flush(self, batch: Batch) -> tuple[Batch, float]:
         """Insert and commit a batch; returns the next one and when it is due."""
@@ -119,6 +127,15 @@ class Pipeline:
         self._metrics.refused.labels(table).inc(len(refused))
         for letter in refused[:3]:
             log.error("row refused", table=table, origin=letter.origin, reason=letter.reason, of=len(refused))
+
+    def _bury_unreadable(self, record: Record, batch: Unreadable) -> None:
+        offsets = f"{batch.first}" if batch.first == record.offset else f"{batch.first} to {record.offset}"
+        reason = f"record batch with offsets {offsets} cannot be decoded: {batch.reason}"
+        origin = f"{record.topic}-{record.partition}-{batch.first}"
+        # The producer takes bytes only, none of their kinds.
+        self._patiently("kafka", lambda: self._dead.send([Refused(origin, bytes(batch), reason)]))
+        self._metrics.unreadable.inc()
+        log.error("record batch kept as dead letter and passed", origin=origin, reason=reason, size=len(batch))
 
     def _patiently(self, server: str, work: Callable[[], T]) -> T:
         """Try work that needs a server until it succeeds. Raises `Stopped` when asked to stop meanwhile."""

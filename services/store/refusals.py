@@ -13,6 +13,9 @@ from schemas.topics import Topic
 from services.provision import DEAD_HEADROOM_BYTES, MAX_RECORD_BYTES
 from services.store.clickhouse import RowsRefused
 
+MAX_REASON = 1000
+"""Characters. A reason may quote what it is about (a key of megabytes); that must not make the letter too large."""
+
 
 class Refused(NamedTuple):
     """A row as it came, with the topic-partition-offset of its record and the reason it was refused for."""
@@ -75,7 +78,7 @@ class DeadLetters:
                 self._topic,
                 letter.row,
                 key=letter.origin.encode(),
-                headers=[("reason", letter.reason.encode()), ("field", b""), ("origin", b"store")],
+                headers=[("reason", letter.reason[:MAX_REASON].encode()), ("field", b""), ("origin", b"store")],
             )
             for letter in letters
         ]

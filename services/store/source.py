@@ -14,6 +14,7 @@ from schemas.errors import WorkFailed
 from schemas.settings import Settings
 from services.store.metrics import StoreMetrics
 from services.store.routes import Record
+from services.store.unreadable import keep_unreadable
 
 log = structlog.get_logger()
 
@@ -55,6 +56,7 @@ class Source:
                 metadata_max_age_ms=30_000,
                 metrics_enabled=False,
             )
+            keep_unreadable(self._consumer)
             self._seat = _Seat(self._done, self._committed)
             self._consumer.subscribe(topics, listener=self._seat)
             # Asks for all partitions. Else the first join may know none, and a second must follow (see `_poll`).
@@ -64,7 +66,10 @@ class Source:
         self._commit_again_at = inf
 
     def poll(self, timeout_s: float) -> Iterator[tuple[TopicPartition, Record]]:
-        """The records there are, waiting at most `timeout_s` seconds for the first. A broker away: none, and a log."""
+        """The records there are, waiting at most `timeout_s` seconds for the first. A broker away: none, and a log.
+
+        A value is `Unreadable` where it stands for a batch that could not be decoded.
+        """
         if monotonic() >= self._commit_again_at:
             self._commit()
         try:
