@@ -1,12 +1,18 @@
 """A bad row is found among its neighbours; too many bad rows stop the store."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka.errors import KafkaError, NotEnoughReplicasError
 
 from schemas.errors import PartitionHalted
+from schemas.settings import Settings
+from services.provision import DEAD_HEADROOM_BYTES
+from services.store import refusals
 from services.store.clickhouse import RowsRefused
-from services.store.refusals import insert_around, refused_limit
+from services.store.refusals import Refused, insert_around, refused_limit
 
 
 class Table:
@@ -50,3 +56,33 @@ def test_more_bad_rows_than_the_limit_halt_and_say_why() -> None:
 @pytest.mark.parametrize(("rows", "limit"), [(1, 100), (1000, 100), (50_000, 5_000)])
 def test_a_tenth_may_be_bad_but_never_fewer_than_a_hundred(rows: int, limit: int) -> None:
     assert refused_limit(rows) == limit
+
+
+def test_a_letter_is_written_once_the_brokers_have_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[bytes] = []
+
+    class Future:
+        def __init__(self, row: bytes) -> None:
+            self._row = row
+
+        def get(self, timeout: float) -> None:
+            assert timeout > 0
+            waited.append(self._row)
+            if self._row == b"lost":
+                raise NotEnoughReplicasError
+
+    class Producer:
+        def __init__(self, **options: Any) -> None:
+            assert options["acks"] == "all"
+
+        def send(self, _topic: str, row: bytes, key: bytes, headers: list[tuple[str, bytes]]) -> Future:
+            assert key == b"t-0-7" and sum(len(value) for _, value in headers) < DEAD_HEADROOM_BYTES
+            return Future(row)
+
+    monkeypatch.setattr(refusals, "KafkaProducer", Producer)
+    dead = refusals.DeadLetters(Settings())
+    reason = "a key of megabytes: " + "x" * 2_000_000
+    dead.send([Refused("t-0-7", row, reason) for row in (b"a", b"b")])
+    assert waited == [b"a", b"b"]
+    with pytest.raises(KafkaError):
+        dead.send([Refused("t-0-7", row, reason) for row in (b"c", b"lost")])
