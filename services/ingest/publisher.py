@@ -15,13 +15,16 @@ from typing import Any, Protocol
 import structlog
 from kafka import KafkaProducer
 from kafka.codec import has_lz4
-from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
+from kafka.errors import KafkaError, KafkaStorageError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from schemas.errors import WorkFailed
 from services.ingest.bridge import Acknowledgements, in_thread
 
 PACKED = [("packed", b"1")]
 """Header of every record of the door: its value is NDJSON, and its key says nothing."""
+
+_DISK = "a broker cannot write to its disk, which is full or broken (KafkaStorageError)"
+"""A broker does not say which of the two."""
 
 _log = structlog.get_logger(__name__)
 
@@ -72,6 +75,7 @@ class KafkaPublisher:
         self._connected = False
         self._why = f"Kafka at {','.join(self._bootstrap)} has not answered yet"
         self._suspect = asyncio.Event()
+        self._doubted = ""
         self._senders = ThreadPoolExecutor(2, "kafka-send")
         self._closing = False
         self._keeper: asyncio.Task[None] | None = None
@@ -115,11 +119,14 @@ class KafkaPublisher:
                 )
                 await acknowledgements.done
         except TimeoutError:
-            self._doubt(producer)
+            self._doubt(producer, "a delivery failed")
             raise BrokerAway(f"Kafka did not acknowledge within {self._timeout_s:g} s") from None
         except (KafkaError, ValueError) as error:
             # kafka-python raises ValueError for a partition it does not know (any more).
-            self._doubt(producer)
+            if isinstance(error, KafkaStorageError):
+                self._doubt(producer, _DISK)
+                raise BrokerAway(f"Kafka did not take the events: {_DISK}") from error
+            self._doubt(producer, "a delivery failed")
             raise BrokerAway(f"Kafka did not take the events: {error}") from error
         finally:
             acknowledgements.done.cancel()
@@ -133,8 +140,9 @@ class KafkaPublisher:
                 future.add_callback(acknowledgements.acknowledged)
                 future.add_errback(acknowledgements.failed)
 
-    def _doubt(self, producer: KafkaProducer) -> None:
+    def _doubt(self, producer: KafkaProducer, why: str) -> None:
         if producer is self._producer:
+            self._doubted = why
             self._suspect.set()
 
     async def _keep(self) -> None:
@@ -203,7 +211,7 @@ class KafkaPublisher:
 
     def _retire(self) -> None:
         producer, self._producer = self._producer, None
-        self._went("a delivery failed")
+        self._went(self._doubted)
         if producer is not None:
             # Other requests may still be waiting for it; every delivery ends within the time-out.
             threading.Thread(target=producer.close, args=(self._timeout_s + 1,), daemon=True).start()

@@ -37,6 +37,10 @@ ROW_ERRORS = frozenset(
     {6, 25, 26, 27, 32, 33, 38, 41, 53, 69, 70, 72, 117, 130, 131, 190, 306, 321, 349, 376, 407, 441, 467, 469}
 )
 
+NOT_ENOUGH_SPACE = 243
+_NO_SPACE = "No space left on device"
+"""What the system says where ClickHouse did not look before it wrote; its code is that of the failed call then."""
+
 INSERT_TIMEOUT_S = 60
 """A block of 100,000 rows takes well under two seconds; a server that needs a minute is as good as away."""
 
@@ -47,6 +51,10 @@ class RowsRefused(Exception):
 
 class ClickHouseAway(Exception):
     """The block could not be inserted, and not for its rows: try the same block again later."""
+
+
+class DiskFull(ClickHouseAway):
+    """ClickHouse is there and has no room left. It takes the block once somebody has made some."""
 
 
 def database(settings: Settings) -> str:
@@ -86,7 +94,8 @@ class Tables:
     def insert(self, table: str, ndjson: bytes) -> float:
         """Insert all rows of one block; returns the seconds it took. Blocks at most about `INSERT_TIMEOUT_S`.
 
-        Raises `RowsRefused` or `ClickHouseAway`; in both cases a part of the block may have been inserted.
+        Raises `RowsRefused` or `ClickHouseAway` (`DiskFull`, where that is why); a part of the block may have been
+        inserted then.
         """
         started = perf_counter()
         try:
@@ -103,6 +112,9 @@ class Tables:
         except Error as error:
             if error.code in ROW_ERRORS:
                 raise RowsRefused(one_line(error)) from error
+            # Not of rows that are at fault: the text may quote them.
+            if error.code == NOT_ENOUGH_SPACE or _NO_SPACE in str(error):
+                raise DiskFull(one_line(error)) from error
             raise ClickHouseAway(one_line(error)) from error
         return perf_counter() - started
 

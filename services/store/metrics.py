@@ -57,6 +57,11 @@ class StoreMetrics:
             "1 while a flush is being tried again because ClickHouse or Kafka is away, else 0.",
             registry=self.registry,
         )
+        self.disk_full = Gauge(
+            "contactpulse_store_clickhouse_disk_full",
+            "1 while ClickHouse takes no rows because its disk is full, else 0. Make room; nothing is lost meanwhile.",
+            registry=self.registry,
+        )
         self.to_roll = Gauge(
             "contactpulse_store_hours_to_roll",
             "Hours of slices that are over and not rolled up to their newest slice. Thousands after an import.",

@@ -10,7 +10,7 @@ from kafka.errors import KafkaError
 
 from schemas.settings import Settings
 from services.store.batch import Batch, Piece
-from services.store.clickhouse import ClickHouseAway, RowsRefused, Tables
+from services.store.clickhouse import ClickHouseAway, DiskFull, RowsRefused, Tables
 from services.store.metrics import StoreMetrics
 from services.store.refusals import DeadLetters, Refused, insert_around, refused_limit
 from services.store.routes import TABLES, UNROUTED, Record, Router
@@ -146,13 +146,19 @@ class Pipeline:
             except (ClickHouseAway, KafkaError) as error:
                 self._metrics.failures.labels(server).inc()
                 self._metrics.stalled.set(1)
-                log.error("cannot write; trying again", server=server, error=str(error), wait_s=wait_s)
+                full = isinstance(error, DiskFull)
+                self._metrics.disk_full.set(full)
+                said = (
+                    "the disk of ClickHouse is full: make room; trying again" if full else "cannot write; trying again"
+                )
+                log.error(said, server=server, error=str(error), wait_s=wait_s)
                 self._source.hold(wait_s)
                 if self._stopping.is_set():
                     raise Stopped from error
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
             else:
                 self._metrics.stalled.set(0)
+                self._metrics.disk_full.set(0)
                 return result
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaError, NotEnoughReplicasError
+from kafka.errors import KafkaError, KafkaStorageError, NotEnoughReplicasError
+from structlog.testing import capture_logs
 
 from services.ingest import publisher as module
 from services.ingest.publisher import BrokerAway, KafkaPublisher
@@ -164,6 +165,23 @@ def test_a_late_doubt_about_an_old_producer_does_not_retire_the_new_one(built: l
             await second
         await asyncio.sleep(0.1)  # ten probes, none of which may act
         assert len(built) == 2 and not built[1].closed
+        await publisher.close()
+
+    asyncio.run(check())
+
+
+def test_a_disk_that_takes_no_more_is_named_as_the_reason(built: list[Producer]) -> None:
+    async def check() -> None:
+        publisher = KafkaPublisher("nowhere:1", "t", timeout_s=30, probe_s=0.01)
+        await publisher.start()
+        publishing = asyncio.create_task(publisher.publish({0: [b"a"]}))
+        await eventually(lambda: built[0].sent)
+        built[0].sent[0].fail(KafkaStorageError())
+        with capture_logs() as logged:
+            with pytest.raises(BrokerAway, match="disk, which is full or broken"):
+                await publishing
+            await eventually(lambda: len(built) == 2)
+        assert "disk, which is full or broken" in logged[0]["reason"]
         await publisher.close()
 
     asyncio.run(check())

@@ -13,12 +13,13 @@ import pytest
 from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import NotEnoughReplicasError
+from structlog.testing import capture_logs
 
 from schemas.settings import Settings
 from schemas.topics import Topic
 from services.store import batch as batch_module
 from services.store import pipeline as module
-from services.store.clickhouse import ClickHouseAway, RowsRefused
+from services.store.clickhouse import ClickHouseAway, DiskFull, RowsRefused
 from services.store.metrics import StoreMetrics
 from services.store.refusals import Refused
 from tests.integration.store.rows import case_record, clock_slice, contact_slice, event, line, outcome, watermark
@@ -111,12 +112,14 @@ class DeadLetters:
     def close(self) -> None: ...
 
 
-def run(monkeypatch: pytest.MonkeyPatch, world: World) -> World:
-    """The pipeline over all polls of the world, until none is left."""
+def run(
+    monkeypatch: pytest.MonkeyPatch, world: World, flush_s: float = 1e-9, metrics: StoreMetrics | None = None
+) -> World:
+    """The pipeline over all polls of the world, until none is left. By default each poll is flushed by itself."""
     monkeypatch.setattr(module, "Source", lambda *_: Source(world))
     monkeypatch.setattr(module, "Tables", lambda *_: Tables(world))
     monkeypatch.setattr(module, "DeadLetters", lambda *_: DeadLetters(world))
-    module.Pipeline(Settings(store_flush_s=1e-9), StoreMetrics(), world.stopping).run()
+    module.Pipeline(Settings(store_flush_s=flush_s), metrics or StoreMetrics(), world.stopping).run()
     return world
 
 
@@ -164,6 +167,30 @@ def test_a_table_that_is_away_is_waited_for_before_anything_later_goes_in(
     assert world.order == run(monkeypatch, World([of_every_topic()])).order
 
 
+def test_a_full_disk_is_told_from_a_server_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    gauge: list[float | None] = []
+    metrics = StoreMetrics()
+
+    def look(self: Source, _seconds: float) -> None:
+        gauge.append(metrics.registry.get_sample_value("contactpulse_store_clickhouse_disk_full"))
+
+    monkeypatch.setattr(Source, "hold", look)
+    insert = Tables.insert
+    failures = [DiskFull("No space left on device"), ClickHouseAway("gone")]
+
+    def full(self: Tables, table: str, ndjson: bytes) -> float:
+        if failures:
+            raise failures.pop(0)
+        return insert(self, table, ndjson)
+
+    monkeypatch.setattr(Tables, "insert", full)
+    with capture_logs() as logged:
+        world = run(monkeypatch, World([outcomes(0, 1)]), metrics=metrics)
+    assert gauge == [1, 0]
+    assert [("disk" in entry["event"], "full" in entry["event"]) for entry in logged] == [(True, True), (False, False)]
+    assert world.committed == {0: 1}
+
+
 def test_stopped_while_a_table_is_away_no_offset_is_committed(monkeypatch: pytest.MonkeyPatch) -> None:
     world = run(monkeypatch, World([of_every_topic()], away=["watermarks"], stop_in_hold=True))
     assert DONE not in world.order and "watermarks" not in world.order
@@ -197,6 +224,12 @@ def test_a_stop_in_the_midst_of_a_poll_commits_nothing_that_is_not_in(monkeypatc
     monkeypatch.setattr(Source, "measure_lag", lambda self: self._world.stopping.set())
     run(monkeypatch, world)
     assert len(world.rows("outcomes")) == world.committed[0] == 4
+
+
+def test_what_is_not_due_yet_goes_in_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = run(monkeypatch, World([outcomes(0, 2), outcomes(2, 2), outcomes(4, 1)]), flush_s=60)
+    assert world.order == ["outcomes", DONE] * 2
+    assert len(set(world.rows("outcomes"))) == world.committed[0] == 5
 
 
 def test_a_refused_row_is_buried_before_its_offset_is_committed(monkeypatch: pytest.MonkeyPatch) -> None:
