@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from services.ingest.publisher import BrokerAway
 from services.web.server import listen
 from tests.support.kafka import kafka
 
@@ -19,7 +20,8 @@ KEY = "the key"
 
 
 class Held:
-    """A publisher that keeps what it is given, and holds requests while `gate` is closed."""
+    """A publisher that keeps what it is given, and holds requests while `gate` is closed. With a reason in `away` it is
+    one whose broker did not surely take the records."""
 
     missing: Sequence[str] = ()
     partitions = 4
@@ -27,6 +29,7 @@ class Held:
     def __init__(self) -> None:
         self.taken: list[bytes] = []
         self.waiting = 0
+        self.away = ""
         self.gate = threading.Event()
         self.gate.set()
 
@@ -36,6 +39,8 @@ class Held:
         self.waiting += 1
         await asyncio.to_thread(self.gate.wait, 10)
         self.waiting -= 1
+        if self.away:
+            raise BrokerAway(self.away)
         self.taken.extend(value for packed in values.values() for value in packed)
 
     async def start(self) -> None: ...

@@ -172,6 +172,16 @@ def test_a_client_that_leaves_half_way_leaves_nothing_behind(door: httpx.Client,
     eventually(lambda: "contactpulse_ingest_requests_in_flight 0.0" in door.get("/metrics").text)
 
 
+def test_what_kafka_did_not_surely_take_is_503_and_counted_as_such(door: httpx.Client, held: Held) -> None:
+    held.away = "Kafka did not take the events: a broker cannot write to its disk"
+    answer = door.post("/v1/events", json=[event("a"), event("b")])
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert answer.json()["detail"].startswith(held.away)
+    text = door.get("/metrics").text
+    assert 'contactpulse_ingest_events_total{result="unsure"} 2.0' in text
+    assert 'contactpulse_ingest_events_total{result="accepted"} 0.0' in text
+
+
 def test_the_door_counts_what_it_does(door: httpx.Client) -> None:
     assert 'contactpulse_ingest_events_total{result="accepted"} 0.0' in door.get("/metrics").text
     soon = (datetime.now(UTC) + timedelta(minutes=10)).isoformat()

@@ -43,7 +43,8 @@ class Producer:
 
     built: list["Producer"]
 
-    def __init__(self, **_options: Any) -> None:
+    def __init__(self, **options: Any) -> None:
+        self.options = options
         self.sent: list[Sent] = []
         self.closed = False
         self.built.append(self)
@@ -168,6 +169,18 @@ def test_a_late_doubt_about_an_old_producer_does_not_retire_the_new_one(built: l
         await publisher.close()
 
     asyncio.run(check())
+
+
+def test_all_in_sync_replicas_must_have_a_record(built: list[Producer]) -> None:
+    """One broker cannot show it: it takes the least number of replicas for no more than there are."""
+
+    async def check() -> None:
+        publisher = KafkaPublisher("nowhere:1", "t")
+        await publisher.start()
+        await publisher.close()
+
+    asyncio.run(check())
+    assert (built[0].options["acks"], built[0].options["enable_idempotence"]) == ("all", True)
 
 
 def test_a_disk_that_takes_no_more_is_named_as_the_reason(built: list[Producer]) -> None:
