@@ -106,16 +106,15 @@ def test_killed_and_restarted_brokers_are_503_and_then_202_and_nothing_acknowled
         assert door.post("/v1/events", content=ndjson(events(100, "before-")), headers=NDJSON).status_code == 202
 
         own_kafka.kill()
-        began = time.monotonic()
+        # The client gives up after 20 s: an answer at all says that the door's 2 s hold, not the broker client's 120.
         refused = door.post("/v1/events", content=ndjson(events(100, "during-")), headers=NDJSON)
-        assert time.monotonic() - began < 4
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) > 0
         eventually(lambda: door.get("/readyz").status_code == 503)
         assert "Kafka" in door.get("/readyz").json()["missing"][0]
-        began = time.monotonic()
-        assert door.post("/v1/events", json=events(1)[0]).status_code == 503
-        assert time.monotonic() - began < 1, "known to be away: no wait"
+        known = door.post("/v1/events", json=events(1)[0])
+        assert known.status_code == 503
+        assert "is away" in known.json()["detail"], "it waited for a broker that is known to be away"
         assert "contactpulse_ingest_broker_up 0.0" in door.get("/metrics").text
 
         own_kafka.restart()

@@ -17,6 +17,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.errors import RetriableError
 
 from schemas.settings import Settings
 from schemas.topics import Topic
@@ -123,6 +124,7 @@ class Bench:
         admin = KafkaAdminClient(bootstrap_servers=self.settings.kafka)
         try:
             group = f"{self.settings.topic_prefix}contactpulse-store"
+            until(lambda: _has_coordinator(admin, group))
             offsets = admin.list_group_offsets(group)[group]
         finally:
             admin.close()
@@ -143,6 +145,16 @@ def until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s"
         time.sleep(0.05)
+
+
+def _has_coordinator(admin: KafkaAdminClient, group: str) -> bool:
+    """Whether offsets can be asked for: a broker makes the topic that holds them when it is first needed, and needs a
+    moment to take it over after a restart."""
+    try:
+        admin.list_group_offsets(group)
+    except RetriableError:
+        return False
+    return True
 
 
 def stop(process: subprocess.Popen[bytes], timeout_s: float = 3.0) -> int:

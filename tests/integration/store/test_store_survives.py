@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -38,6 +37,19 @@ Source.done = lose_place
 run(Settings())
 """
 
+# Says so whenever it begins to insert.
+SAY_INSERT = """
+from services.store.main import run
+from services.store.clickhouse import Tables
+from schemas.settings import Settings
+insert = Tables.insert
+def say(self, table, ndjson):
+    print("inserting", table, flush=True)
+    return insert(self, table, ndjson)
+Tables.insert = say
+run(Settings())
+"""
+
 COUNT = "SELECT count(), uniqExact(case_id) FROM outcomes FINAL"
 HISTORY = "SELECT count(), uniqExact(case_id) FROM outcome_history FINAL"
 
@@ -67,13 +79,14 @@ def test_sigterm_finishes_the_flush_and_stops_at_once(bench: Bench) -> None:
 
 
 def test_sigterm_stops_it_while_clickhouse_hangs(bench: Bench, clickhouse: ClickHouse) -> None:
-    process = bench.start()
+    process = bench.start(SAY_INSERT)
     bench.send(Topic.OUTCOMES, outcomes(10))
     until(lambda: bench.committed(Topic.OUTCOMES) == {0: 1})
+    begun = bench.log.read_bytes().count(b"inserting")
     clickhouse.signal(signal.SIGSTOP)
     try:
         bench.send(Topic.OUTCOMES, outcomes(10, version=2))
-        time.sleep(0.5)
+        until(lambda: bench.log.read_bytes().count(b"inserting") > begun)
         assert stop(process) == 0
     finally:
         clickhouse.signal(signal.SIGCONT)
