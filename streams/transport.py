@@ -28,6 +28,8 @@ from faust.transport.drivers.aiokafka import Transport as AIOKafkaTransport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from streams.unreadable import Decoder
+
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
@@ -83,6 +85,7 @@ class Consumer(AIOKafkaConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._generation = -1
+        self._decoder = Decoder()
         self._rewinds: dict[TP, int] = {}
         self._rewound: dict[TP, int] = {}
         self._last_sent: dict[TP, float] = {}
@@ -215,7 +218,7 @@ class Consumer(AIOKafkaConsumer):
         for tp, offset in sought.items():
             driver.seek(tp, offset)
         with subscription.fetch_context():
-            records = await driver._fetcher.fetched_records(present, timeout=TICK_S)
+            records = await self._take(driver._fetcher, present) or await self._take(driver._fetcher, present, TICK_S)
         if subscription.reassignment_in_progress:
             return Polled({}, {}, {})
         assignment = subscription.subscription.assignment
@@ -227,6 +230,16 @@ class Consumer(AIOKafkaConsumer):
             if state.has_valid_position
         }
         return Polled({tp: batch for tp, batch in records.items() if tp in reached}, reached, sought)
+
+    async def _take(self, fetcher: Any, tps: set[TP], wait_s: float = 0.0) -> Mapping[TP, list[Any]]:
+        """What has been fetched of some partitions; waits a while for it where asked to."""
+        if wait_s:
+            waiter = fetcher._create_fetch_waiter()
+            await asyncio.wait([waiter], timeout=wait_s)
+            waiter.cancel()
+        self._decoder.tolerate(fetcher)
+        found: Mapping[TP, list[Any]] = await fetcher.fetched_records(tps)
+        return found
 
     async def _ask_for_ends(self, driver: Any, states: Mapping[TP, Any]) -> None:
         """A partition without news tells its end only after a fetch has waited in vain, a second and a half."""
