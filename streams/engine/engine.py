@@ -91,7 +91,9 @@ class Engine:
     def apply(self, event: Event) -> bool:
         """Applies one event; False where its id was known already. Raises `EventRejected` for invalid `data`."""
         if event.type == AGENT_STATE:
-            return self.agents.tell(event, self.arrival)
+            if event.agent_id is not None:
+                return self.agents.tell(event, self.arrival)
+            return self.apply_fact(home_of(event), event.event_id, self._fact(event))  # nobody's: remembered by itself
         return self.apply_fact(event.case_id or home_of(event), event.event_id, self._fact(event))
 
     def apply_fact(self, case_id: str, event_id: str, fact: Fact) -> bool:
@@ -475,7 +477,7 @@ def pack_object(value: object) -> DimValues | int:
 
 
 def home_of(event: Event) -> str:
-    """The id of the case an event belongs to; for one without a case, a day's page of its agent."""
-    if event.case_id is not None:
+    """The id of the case an event belongs to; for one without a case, and for a state, a day's page of its agent."""
+    if event.case_id is not None and event.type != AGENT_STATE:
         return event.case_id
     return f"{PAGE}{event.key}/{event.occurred_at.astimezone(UTC):%Y-%m-%d}"

@@ -249,3 +249,11 @@ def test_an_owner_that_began_with_nothing_brings_back_what_it_packed_away() -> N
     owner.feed(Chunk([Record(201, again)], 202, None, 202), later + 60_000)
     assert case_id in owner.engine.cases
     assert "s" in owner.engine.cases[case_id].facts
+
+
+def test_a_state_of_nobody_that_comes_again_is_known() -> None:
+    owner = partition()
+    name = next(f"n{n}" for n in range(99) if partition_of(f"n{n}", PARTITIONS) == 0)
+    state = raw({"event_id": name, "type": "agent.state", "occurred_at": text(NOW), "data": {"state": "busy"}})
+    owner.feed(Chunk(numbered([state, state]), 2, None, 2), NOW)
+    assert (owner.counts.events, owner.counts.duplicates) == (1, 1)
