@@ -90,7 +90,11 @@ class VersionedContactSlice(ContactSlice):
 class Watermark(msgspec.Struct, gc=False):
     """How far one source partition is: all deadlines up to `stream_time` are judged, events up to offset `position`
     applied, and all slices told of them. `open_cases` counts its cases that are not closed. `folded` counts, by
-    dimension, what it booked under "other" since it was taken over, because there are too many values."""
+    dimension, what it booked under "other" since it was taken over, because there are too many values.
+
+    `resumed_from` is the version from which its owner went on: what earlier owners told above it is told again, perhaps
+    not yet, and does not belong to `position`. Events dated after `told_at` wait for their time; the time of agents is
+    booked up to `settled`."""
 
     partition: int
     stream_time: str
@@ -98,6 +102,9 @@ class Watermark(msgspec.Struct, gc=False):
     open_cases: int
     version: int
     folded: dict[str, int]
+    resumed_from: int
+    told_at: str
+    settled: str
 
 
 class CaseRecord(msgspec.Struct, gc=False):

@@ -72,14 +72,17 @@ class CustomerPartition(Stage):
 
     def watermark(self) -> Send:
         """How far this partition is."""
-        mark = Watermark(self.told_as, text(self._now), self.position, 0, self._version(), self.folded)
+        at = text(self._now)
+        mark = Watermark(
+            self.told_as, at, self.position, 0, self._version(), self.folded, self.resumed_from, text(self._arrival), at
+        )
         return Send(Topic.WATERMARKS, self.number, b"%d" % self.told_as, encode(mark))
 
     def checkpoint(self, wall: int, end: int) -> Checkpoint:
         """Forgets customers of whom nothing can come that their cases have not outlived, and begins a checkpoint."""
         self.customers.forget(wall - self._retention.cases - self.customers.longest_window)
         self._forget_slices(wall, end)
-        return checkpoint_customers(self.customers, self.manifest, self.position, self._counter)
+        return checkpoint_customers(self.customers, self.manifest, self.position, self._counter, self._told())
 
     @property
     def unsaved(self) -> bool:

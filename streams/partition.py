@@ -220,7 +220,15 @@ class SourcePartition(Stage):
         """How far this partition is."""
         engine = self.engine
         mark = Watermark(
-            self.number, text(max(0, engine.now)), self.position, engine.open_cases, self._version(), self.folded
+            self.number,
+            text(max(0, engine.now)),
+            self.position,
+            engine.open_cases,
+            self._version(),
+            self.folded,
+            self.resumed_from,
+            text(self._arrival),
+            text(max(0, engine.agents.settled)),
         )
         return Send(Topic.WATERMARKS, self.number, b"%d" % self.number, encode(mark))
 
@@ -245,7 +253,7 @@ class SourcePartition(Stage):
             self._chilled_at = wall
             idle_since = wall - CHILL_AFTER_MS
         return checkpoint_engine(
-            engine, self.manifest, self.position, self._counter, self._wanted + AHEAD_MS, idle_since
+            engine, self.manifest, self.position, self._counter, self._wanted + AHEAD_MS, idle_since, self._told()
         )
 
     @property

@@ -62,13 +62,15 @@ class Counts:
 
 class Stage(ABC):
     """A partition of a stage. Loading raises the epoch: `checkpoint` must be written once before anything is sent, so
-    that versions rise across owners. `told_as` is the partition number that its slices and watermarks carry."""
+    that versions rise across owners. `told_as` is the partition number that its slices and watermarks carry.
+    `resumed_from` is the version up to which what earlier owners told stands; what they told above it is told again."""
 
     def __init__(
         self, number: int, partitions: int, manifest: Manifest, slices: Slices, retention: Retention, now: int
     ) -> None:
         self.number = self.told_as = number
         self.manifest = manifest
+        self.resumed_from = manifest.told or manifest.epoch << 32 | manifest.counter
         manifest.epoch += 1
         self.position = manifest.position
         self.counts = Counts()
@@ -76,7 +78,7 @@ class Stage(ABC):
         self._partitions = partitions
         self._slices = slices
         self._retention = retention
-        self._counter = manifest.counter
+        self._counter = self._loaded_counter = manifest.counter
         self._loaded_at = now
         self._arrival = now
         self._latest = -1
@@ -163,6 +165,12 @@ class Stage(ABC):
         settled = self.position + 1 >= end and wall - self._loaded_at > GENERATION_REST_MS
         if settled and not self._slices.changed:
             self._slices.forget(wall - self._retention.slices)
+
+    def _told(self) -> int:
+        """The version up to which all that was ever told and stands is in a checkpoint made now."""
+        if self._counter == self._loaded_counter:
+            return self.resumed_from
+        return self.manifest.epoch << 32 | self._counter & 0xFFFFFFFF
 
     def _version(self) -> int:
         self._counter += 1

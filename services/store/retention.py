@@ -19,7 +19,7 @@ from services.store.clickhouse import connect, one_line
 
 log = structlog.get_logger()
 
-_AGE: Final = {"events": "received_at"}
+_AGE: Final = {"events": "received_at", "event_arrivals": "received_at"}
 _TTL: Final = re.compile(r" TTL (.+?)(?: SETTINGS |$)")
 
 
@@ -27,6 +27,7 @@ def retention_days(settings: Settings) -> Mapping[str, int]:
     """The days each table's rows are kept; 0: for ever. Hours and days that are rolled up always are."""
     return {
         "events": settings.events_retention_days,
+        "event_arrivals": settings.events_retention_days,
         "outcomes": settings.outcomes_retention_days,
         "clock_slices": settings.slices_retention_days,
         "contact_slices": settings.slices_retention_days,

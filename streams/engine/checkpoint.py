@@ -41,7 +41,9 @@ class Manifest(msgspec.Struct, array_like=True):
     `counter` continues versions, `generation` is that of slices, `slots` names the true row of each part of the state,
     `blocks` those of slices: slot, last touch and generation. Nothing is told at a stream time beyond `horizon` before
     a later manifest. `policies` holds the policy files so far: from which stream time on, and the digest that names its
-    row. `settled` is up to where agents' time is booked. `form` is that of all these rows.
+    row. `settled` is up to where agents' time is booked. `form` is that of all these rows. `told` is the version up to
+    which what was told belongs to this checkpoint: what was told above it is told again, in another epoch, by whoever
+    loads it.
     """
 
     epoch: int = 0
@@ -55,6 +57,7 @@ class Manifest(msgspec.Struct, array_like=True):
     policies: list[tuple[int, str]] = []
     form: int = FORM
     settled: int = -1
+    told: int = 0
 
 
 _unpack_manifest = msgspec.msgpack.Decoder(Manifest).decode

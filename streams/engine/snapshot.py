@@ -51,8 +51,10 @@ def checkpoint_engine(
     counter: int,
     horizon: int = 0,
     chill_idle_since: int | None = None,
+    told: int = 0,
 ) -> Checkpoint:
-    """A checkpoint of the first stage. `chill_idle_since`: finished cases idle since then are packed away."""
+    """A checkpoint of the first stage. `chill_idle_since`: finished cases idle since then are packed away. `told`: the
+    version up to which all that was told is in it."""
 
     def parts(last: Manifest) -> Iterator[Row]:
         if chill_idle_since is not None:
@@ -78,6 +80,7 @@ def checkpoint_engine(
         now=engine.now,
         horizon=max(last.horizon, horizon),
         settled=engine.agents.settled,
+        told=told,
     )
     policies = list(zip((0, *engine.book.since), engine.book.texts, strict=True))
     return Checkpoint(last, manifest, engine.slices, parts, policies)
@@ -144,8 +147,10 @@ def _thaw(engine: Engine, read: Read) -> Callable[[int, int], list[Case]]:
     return lambda bucket, slot: unpack(decompress(_unpack_bucket(row_of(read, f"b{bucket}.{slot}")).cases))
 
 
-def checkpoint_customers(customers: Customers, last: Manifest, position: int, counter: int) -> Checkpoint:
-    """A checkpoint of the second stage."""
+def checkpoint_customers(
+    customers: Customers, last: Manifest, position: int, counter: int, told: int = 0
+) -> Checkpoint:
+    """A checkpoint of the second stage. `told`: as of the first."""
 
     def parts(last: Manifest) -> Iterator[Row]:
         for bucket in sorted(customers.dirty):
@@ -153,7 +158,7 @@ def checkpoint_customers(customers: Customers, last: Manifest, position: int, co
             yield f"c{bucket}", compress(pack(packed)) if packed else None
         customers.dirty.clear()
 
-    manifest = Manifest(position=position, counter=counter)
+    manifest = Manifest(position=position, counter=counter, told=told)
     return Checkpoint(last, manifest, customers.slices, parts)
 
 

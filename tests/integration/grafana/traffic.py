@@ -52,7 +52,8 @@ def traffic(seed: int) -> Traffic:
     contacts = [_contact_slice(rng, at, own) for at in minutes for own in rng.sample(series, 4)]
     outcomes = [_outcome(rng, number) for number in range(1500)]
     cases = [_case(rng, number) for number in range(600)]
-    watermarks = [Watermark(partition, times.text(NOW - 1_000 * (number + 1)), 10, 5, 3, {})
+    watermarks = [Watermark(partition, times.text(NOW - 1_000 * (number + 1)), 10, 5, 3, {}, 0, times.text(NOW),
+                            times.text(NOW))
                   for number, partition in enumerate(_PARTITIONS)]  # fmt: skip
     tables = {
         "clock_slices": _told(rng, _merged(clocks), "met", "breached"),

@@ -105,6 +105,11 @@ class Bench:
         except Error:
             return []
 
+    def command(self, sql: str) -> None:
+        """Changes the test's database."""
+        assert self._client is not None
+        self._client.command(sql)
+
     def dead_letters(self) -> list[Any]:
         """Everything in the dead-letter topic."""
         consumer = KafkaConsumer(bootstrap_servers=self.settings.kafka, auto_offset_reset="earliest")

@@ -43,7 +43,7 @@ def ttl(client: Client, table: str) -> str:
 
 
 def test_it_is_applied_once_and_only_where_it_differs(settings: Settings, client: Client) -> None:
-    assert apply_retention(settings) == ["events"]
+    assert apply_retention(settings) == ["events", "event_arrivals"]
     assert apply_retention(settings) == []
     assert "TTL toDateTime(received_at) + toIntervalDay(400)" in ttl(client, "events")
     assert "TTL" not in ttl(client, "outcomes")
@@ -51,12 +51,13 @@ def test_it_is_applied_once_and_only_where_it_differs(settings: Settings, client
         update={"events_retention_days": 0, "outcomes_retention_days": 30, "histories_retention_days": 10}
     )
     assert apply_retention(other) == [
-        "events", "outcomes", "outcome_history", "clock_slice_history", "contact_slice_history", "case_history",
+        "events", "event_arrivals", "outcomes", "outcome_history", "clock_slice_history", "contact_slice_history",
+        "case_history",
     ]  # fmt: skip
     assert "TTL" not in ttl(client, "events")
     assert "TTL toDateTime(told_at) + toIntervalDay(10)" in ttl(client, "case_history")
     assert apply_retention(other) == []
-    assert len(apply_retention(settings)) == 6
+    assert len(apply_retention(settings)) == 7
 
 
 def test_stores_that_start_at_once_agree(settings: Settings, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

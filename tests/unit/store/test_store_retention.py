@@ -9,9 +9,11 @@ from services.store.retention import retention_days
 
 def test_by_default_only_events_and_histories_go() -> None:
     kept = retention_days(Settings())
-    assert kept["events"] == 400
+    assert kept["events"] == kept["event_arrivals"] == 400
     assert {days for table, days in kept.items() if table.endswith("_history")} == {90}
-    assert {days for table, days in kept.items() if table != "events" and not table.endswith("_history")} == {0}
+    assert {
+        days for table, days in kept.items() if not table.startswith("event") and not table.endswith("_history")
+    } == {0}
 
 
 @pytest.mark.parametrize("days", [0, 30, 4000])
