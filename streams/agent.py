@@ -52,6 +52,9 @@ class Owned:
         self.told = self.sliced = self.marked = 0.0
         self.checkpointed = time.monotonic()
         self.checkpoint_took = 0.0
+        self.lost = False
+        """To another worker, says the broker; the rebalance that says so here is on its way. Taken over again before
+        that, the partition would have two owners in one epoch."""
 
 
 class PartitionAgent:
@@ -103,7 +106,7 @@ class PartitionAgent:
         generation = app.consumer_generation_id
         mine = {tp for tp in assigned if tp.topic == self._source}
         stays = {tp.partition for tp in mine} if generation == self._generation + 1 else set()
-        self.owned = {number: owned for number, owned in self.owned.items() if number in stays}
+        self.owned = {n: owned for n, owned in self.owned.items() if n in stays and not owned.lost}
         self._generation = generation
         self._rebalancing = False
         self.alive_at = dict.fromkeys(mine, time.monotonic())
@@ -137,6 +140,8 @@ class PartitionAgent:
     async def _work(self, tp: TP, owned: Owned, chunk: Chunk) -> None:
         consumer: Any = self._app.consumer
         partition = owned.partition
+        if owned.lost:
+            return
         clock = time.monotonic()
         if partition.halted is not None:
             self._alive(tp)
@@ -233,11 +238,15 @@ class PartitionAgent:
         if self.owned.get(partition.number) is not owned:
             return
         await self._write_manifest(owned, checkpoint)
-        await self._write(owned, checkpoint.garbage())
+        if self.owned.get(partition.number) is not owned:
+            return
         consumer: Any = self._app.consumer
         if not await consumer.commit_position(tp, checkpoint.manifest.position + 1):
             log.warning("partition lost to another worker", partition=partition.number)
-            self.owned.pop(partition.number, None)
+            owned.lost = True
+        else:
+            # Not sooner: where the partition was lost unnoticed, its new owner's manifest still names these rows.
+            await self._write(owned, checkpoint.garbage())
         owned.checkpointed = time.monotonic()
         owned.checkpoint_took = owned.checkpointed - begin
 

@@ -125,8 +125,9 @@ class SourcePartition(Stage):
                 if t > wall + FUTURE_DEAD_MS:
                     raise EventRejected("more than an hour in the future", "occurred_at", event.event_id)
                 counts.future += 1
-            elif self._latest < t <= wall:
-                self._latest = t
+            elif t <= wall:
+                # What was dated ahead when it came is that no more when it is read late: what came with it is older.
+                self._latest = max(self._latest, min(t, appended) if appended > 0 else t)
             elsewhere = self._elsewhere(event)
             if elsewhere is not None:
                 counts.forwarded += 1
@@ -152,9 +153,8 @@ class SourcePartition(Stage):
             self.counts.duplicates += 1
 
     def _apply_waiting(self, wall: int) -> None:
-        """Applies what was dated ahead and is so no more."""
+        """Applies what was dated ahead and is so no more. What came with it may be unread, so it moves no time."""
         for t, line, appended in self.engine.ahead.due(wall):
-            self._latest = max(self._latest, t)
             self._apply(decode_envelope(line), t, appended)
 
     def _elsewhere(self, event: Event) -> int | None:

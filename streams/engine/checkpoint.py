@@ -4,8 +4,9 @@ Rows are opaque bytes under short keys of one partition. A row is written only w
 slot that the last manifest does not name; the manifest, written last, names the slots that are true together with the
 position they belong to. So a crash at any moment leaves the last manifest whole.
 
-Slots 0 and 1 are used in even epochs, 2 and 3 in odd ones, and a manifest's key carries its epoch: a worker that lost
-its partition without noticing can write one more checkpoint without touching a row that its successor relies on.
+Each epoch has two slots and a manifest's key of its own, until after `EPOCHS` of them it is the first one's turn again:
+a worker that lost its partition without noticing can write one more checkpoint without touching a row that any of its
+next successors relies on.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +23,8 @@ from streams.engine.slices import Counts, Slices
 
 FORM = 3
 """Of the rows; what another version of the product wrote is refused."""
-MANIFEST_KEYS = 4
+EPOCHS = 8
+"""Every rebalance begins an epoch; a worker that was stopped for seconds can have missed several."""
 
 Read = Callable[[str], bytes | None]
 """Gives a checkpoint row by key."""
@@ -64,7 +66,7 @@ _unpack_manifest = msgspec.msgpack.Decoder(Manifest).decode
 
 
 class Checkpoint:
-    """One checkpoint: `rows` first, then (durably) `manifest_row`, then `garbage`.
+    """One checkpoint: `rows` first, then (durably) `manifest_row`, then (once the commit was taken) `garbage`.
 
     `parts` gives, once asked, the parts of the state that changed: name and packed content, None where nothing is left.
     """
@@ -86,6 +88,7 @@ class Checkpoint:
         manifest.slots, manifest.blocks = dict(last.slots), dict(last.blocks)
         manifest.policies = [(since, digest_of(text)) for since, text in policies]
         self._gone: list[str] = []
+        self._outdated: list[str] = []
 
     def policies(self) -> Iterator[Row]:
         """The policy files that the last manifest does not name."""
@@ -100,13 +103,13 @@ class Checkpoint:
         yield from self.policies()
         for name, content in (*self._parts(self._last), *_guarded(slices)):
             if content is not None:
-                manifest.slots[name] = slot = self._slot(manifest.slots.get(name))
+                manifest.slots[name] = slot = self._slot(name, manifest.slots.get(name))
                 yield f"{name}.{slot}", content
             elif manifest.slots.pop(name, None) is not None:
                 self._gone.append(name)
         for block in sorted(slices.blocks):
             before = manifest.blocks.get(block)
-            slot = self._slot(before[0] if before else None)
+            slot = self._slot(f"s{block}", before[0] if before else None)
             manifest.blocks[block] = slot, slices.touched[block], slices.born[block]
             yield f"s{block}.{slot}", compress(pack(slices.dump(block)))
         slices.blocks.clear()
@@ -116,22 +119,27 @@ class Checkpoint:
 
     def manifest_row(self) -> Row:
         """The row that makes this checkpoint the true one."""
-        return f"m{self.manifest.epoch % MANIFEST_KEYS}", pack(self.manifest)
+        return f"m{self.manifest.epoch % EPOCHS}", pack(self.manifest)
 
     def garbage(self) -> Iterator[Row]:
-        """Rows that no manifest names any more."""
+        """Rows that no manifest names any more, but for that of a successor not known of here."""
         for name in self._gone:
-            for slot in range(4):
+            for slot in range(2 * EPOCHS):
                 yield f"{name}.{slot}", None
+        for key in self._outdated:
+            yield key, None
 
-    def _slot(self, last: int | None) -> int:
-        first = self._last.epoch % 2 * 2
+    def _slot(self, name: str, last: int | None) -> int:
+        first = self._last.epoch % EPOCHS * 2
+        if last is not None and last // 2 != first // 2:
+            # Of an earlier epoch, or a recovery would read what every epoch left of every part.
+            self._outdated += [f"{name}.{last & ~1}", f"{name}.{last | 1}"]
         return first + 1 if last == first else first
 
 
 def newest_manifest(read: Read) -> Manifest | None:
     """The manifest that is true. Raises `WorkFailed` where another version of the product wrote it."""
-    found = [_manifest(row) for n in range(MANIFEST_KEYS) if (row := read(f"m{n}")) is not None]
+    found = [_manifest(row) for n in range(EPOCHS) if (row := read(f"m{n}")) is not None]
     return max(found, key=lambda m: (m.epoch, m.counter, m.position), default=None)
 
 

@@ -43,7 +43,9 @@ class Guard:
         if admitted is None:
             admitted = self.days[day] = {name: set() for name in self.values}
             while len(self.days) > KEPT_DAYS:
-                del self.days[next(iter(self.days))]
+                oldest = next(iter(self.days))
+                del self.days[oldest]
+                self.dirty.add(oldest)
         values = list(dims.values)
         for place, name in enumerate(DIMENSIONS):
             value, limit = values[place], self.values.get(name)

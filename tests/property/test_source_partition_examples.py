@@ -257,3 +257,27 @@ def test_a_state_of_nobody_that_comes_again_is_known() -> None:
     state = raw({"event_id": name, "type": "agent.state", "occurred_at": text(NOW), "data": {"state": "busy"}})
     owner.feed(Chunk(numbered([state, state]), 2, None, 2), NOW)
     assert (owner.counts.events, owner.counts.duplicates) == (1, 1)
+
+
+def test_a_series_is_told_in_one_partition_whatever_its_source() -> None:
+    targets: dict[tuple[str, bytes], set[int]] = {}
+    for number in range(PARTITIONS):
+        owner = SourcePartition(number, PARTITIONS, policy_file(ONE_MINUTE), Retention(1000), {}.get, NOW)
+        events = [
+            opened(at_home(home=number)).replace(b"app", channel) for channel in (b"app", b"chat", b"phone", b"email")
+        ]
+        for offset, event in enumerate(events):
+            owner.feed(one(event.replace(b'"event_id":"', b'"event_id":"%d' % offset), offset), NOW)
+            for send in owner.slices():
+                for row in map(msgspec.json.decode, send.value.split(b"\n")):
+                    assert row["partition"] == number
+                    targets.setdefault((row["channel"], send.key), set()).add(send.partition)
+    assert all(len(found) == 1 for found in targets.values()), targets
+
+
+def test_packed_lines_are_all_there_and_in_records_of_bounded_size() -> None:
+    lines = [b"%d" % n + b"x" * (module.RECORD_BYTES // 3) for n in range(8)]
+    records = module.packed([*lines, b"last"])
+    assert b"\n".join(records).split(b"\n") == [*lines, b"last"]
+    assert all(len(record) <= module.RECORD_BYTES for record in records)
+    assert module.packed([]) == []
