@@ -190,6 +190,9 @@ class PartitionAgent:
         if self._rebalancing or self._generation != generation:
             return None
         partition = self._load(number, lambda key: rows.get(_row_key(number, key)), self._now())
+        # Frozen meanwhile, it may find its successor at work, in the very epoch that it is about to begin.
+        if not await self._app.consumer.confirm(tp, partition.position + 1):  # type: ignore[attr-defined]
+            return None
         owned = self.owned[number] = Owned(partition)
         first = partition.checkpoint(self._now(), UNKNOWN_END)
         async with asyncio.timeout(STUCK_S):

@@ -113,6 +113,13 @@ class Consumer(AIOKafkaConsumer):
             return False
         return True
 
+    async def confirm(self, tp: TP, offset: int) -> bool:
+        """Whether the group still has us as the owner of `tp`, of which everything before `offset` is known to be done.
+
+        A commit tells: brokers take it only from a member of the present generation.
+        """
+        return await self.commit_position(tp, offset)
+
     @property
     def joined(self) -> bool:
         """Whether this worker has its place in the group."""

@@ -195,6 +195,9 @@ class Consumer(transport.Consumer):
             self.committed[tp] = offset
         return self.commits_succeed
 
+    async def confirm(self, tp: TP, _: int) -> bool:
+        return tp in self.assigned and self.commits_succeed
+
     def _get_active_partitions(self) -> set[TP]:
         return set(self.assigned)
 

@@ -246,6 +246,19 @@ def test_a_partition_that_was_lost_does_not_stay(clock: Clock) -> None:
     assert worker.agent.owned == {}
 
 
+def test_who_finds_its_partition_anothers_before_taking_it_over_says_and_writes_nothing(clock: Clock) -> None:
+    log, broker = Log(EVENTS), Broker()
+    log.append(opened(at_home(0)))
+    worker = started(clock, broker, log)
+    worker.consumer.commits_succeed = False  # frozen for longer than its session, it has a successor
+    worker.fetch()
+    assert (broker.sent, worker.agent.owned) == ([], {})
+    worker.consumer.commits_succeed = True
+    worker.rebalance()
+    worker.fetch()
+    assert newest(broker)[0] == 1
+
+
 def test_partitions_that_leave_are_let_go_of(clock: Clock) -> None:
     worker, broker, _ = running(clock)
     broker.holds = lambda sent: False
