@@ -147,11 +147,11 @@ class Engine:
 
     def arrived(self, event: Event, t: int, late: bool) -> None:
         """Counts an event just applied, and whether it came after its minute had been told."""
-        if event.type == AGENT_STATE:
-            e = event
+        if event.type == AGENT_STATE or event.case_id is None:
+            e = event  # it stands for itself: a day's page of an agent inherits nothing from one event to the next
             dims = self.table.of((e.channel, e.team, e.agent_id, e.priority, e.customer_tier, e.category, e.queue))
         else:
-            dims = self.cases[event.case_id or home_of(event)].dims
+            dims = self.cases[event.case_id].dims
         self.slices.add(t, dims, Measure.EVENTS)
         if late:
             self.slices.add(t, dims, Measure.EVENTS_LATE)

@@ -120,4 +120,16 @@ def _shift(rng: random.Random, agent: str | None, base: datetime) -> Iterator[Js
         if maybe(rng, 0.2):
             event["case_id"] = "m0"
         yield event
+        if agent is not None and maybe(rng, 0.3):
+            yield _praise(rng, event)
         at += timedelta(seconds=rng.choice(SPANS_S)) + rng.choice((0, 0, 0, 1, 999)) * MS
+
+
+def _praise(rng: random.Random, state: Json) -> Json:
+    """Praise of an agent, or a suggestion of its that was taken up, at the time of a state; of no case."""
+    event: Json = {"type": rng.choice(("agent.praised", "suggestion.adopted")), "event_id": f"{state['event_id']}-p"}
+    event |= {key: state[key] for key in ("occurred_at", "agent_id")}
+    for key in ("team", "channel"):
+        if maybe(rng, 0.5):
+            event[key] = rng.choice(VALUES[key])
+    return event

@@ -22,10 +22,14 @@ RETENTION = Retention(cases=10**12, slices=1_200_000)
 class Line:
     """One partition of a stage: its log, its checkpoint table, its owner."""
 
-    def __init__(self, owner: Stage) -> None:
-        self.log: list[bytes] = []
-        self.table: dict[str, bytes] = {}
+    def __init__(self, owner: Stage, table: dict[str, bytes]) -> None:
+        self.log: list[Record] = []
+        self.table = table
         self.owner = owner
+
+    def append(self, value: bytes, at: int) -> None:
+        """Adds a record that the broker takes at `at` (ms)."""
+        self.log.append(Record(len(self.log), value, at))
 
     @property
     def behind(self) -> bool:
@@ -45,13 +49,9 @@ class Cluster:
         self.customers: list[Line] = []
         for number in range(PARTITIONS):
             for lines, make in ((self.cases, self._source), (self.customers, self._customer)):
-                lines.append(Line(make(number, {})))
+                table: dict[str, bytes] = {}
+                lines.append(Line(make(number, table), table))
                 self._claim(lines[-1])
-
-    @property
-    def logs(self) -> list[list[bytes]]:
-        """The event logs."""
-        return [line.log for line in self.cases]
 
     @property
     def owners(self) -> list[SourcePartition]:
@@ -77,7 +77,7 @@ class Cluster:
         """One chunk from somewhere at or before the next record, then time passes and outputs leave."""
         owner, log = line.owner, line.log
         begin = max(0, owner.position + 1 - rng.choice((0, 0, 0, 1, 3)))
-        records = numbered(log)[begin : begin + rng.randrange(1, 8)]
+        records = log[begin : begin + rng.randrange(1, 8)]
         chunk = Chunk(records, begin + len(records), None, len(log))
         assert owner.accepts(chunk)
         self.send(owner.feed(chunk, self.wall))
@@ -112,9 +112,9 @@ class Cluster:
         """What a broker and its readers make of records."""
         for topic, partition, key, value, headers in sends:
             if topic is Topic.EVENTS:
-                self.cases[partition].log.append(value)
+                self.cases[partition].append(value, self.wall)
             elif topic is Topic.CUSTOMERS:
-                self.customers[partition].log.append(value)
+                self.customers[partition].append(value, self.wall)
                 for line in value.split(b"\n"):
                     self.told.case(msgspec.json.decode(line))
             elif topic is Topic.DEAD:

@@ -25,8 +25,6 @@ from tests.oracles.metrics import Reading
 from tests.oracles.promises import Changes
 
 CLOCK_COUNTS = ("met", "breached", "cancelled", "stopped", "elapsed_ms")
-ARRIVALS = ("events", "events_late")
-"""Measures of how events came, which a history does not say."""
 
 
 def raw(event: Json) -> bytes:
@@ -117,7 +115,7 @@ def view_rows(
         totals.update(row["counts"])
         customers.update(row["customers"])
         cell = by_contact.setdefault(key, Counter())
-        cell.update({k: n for k, n in row["counts"].items() if k not in ARRIVALS})
+        cell.update(row["counts"])
         for name, buckets in row["durations"].items():
             cell.update({f"{name}~{bucket}": n for bucket, n in buckets.items()})
             histograms.setdefault(name, Counter()).update({int(bucket): n for bucket, n in buckets.items()})
@@ -156,11 +154,17 @@ def _without_zeros(cells: dict[Any, Counter[str]]) -> dict[Any, dict[str, int]]:
     return {key: cell for key, cell in plain.items() if cell}
 
 
-def expected(events: Iterable[Json], policy: Json, now: datetime, changes: Changes = ()) -> Json:
-    """The same of the oracles."""
+def expected(
+    events: Iterable[Json],
+    policy: Json,
+    now: datetime,
+    changes: Changes = (),
+    came: Iterable[contacts.Fact] = (),
+) -> Json:
+    """The same of the oracles. `came` are the facts of how events came, which a history does not say."""
     reading = Reading(events, policy, now, changes)
     ended = contacts.clock_slices(reading.records)
-    cells = contacts.contact_slices(reading.facts)
+    cells = contacts.contact_slices([*reading.facts, *came])
     for key, durations in contacts.duration_slices(reading.facts).items():
         for name, values in durations.items():
             cells.setdefault(key, {}).update(Counter(f"{name}~{bucket_of(value)}" for value in values))

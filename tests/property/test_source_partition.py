@@ -2,15 +2,17 @@
 at any moment. What readers keep of it must equal the oracle."""
 
 import random
+from collections.abc import Iterator
+from datetime import datetime
 
 import msgspec
 from hypothesis import given
 
 from schemas.routing import partition_of
 from schemas.times import to_ms
-from tests.oracles import histories
+from tests.oracles import arrived, histories
 from tests.oracles.contract import Json, parse
-from tests.property.cluster import LATENESS, PARTITIONS, Cluster
+from tests.property.cluster import LATENESS, PARTITIONS, Cluster, Line
 from tests.property.driving import assert_same, decoded, drawn, expected, policy_file, raw, times
 from tests.property.outputs import without_elapsed
 
@@ -23,6 +25,25 @@ def packed(rng: random.Random, events: list[Json]) -> bytes:
     if len(events) == 1 and rng.randrange(4) == 0:
         return msgspec.json.format(raw(events[0]), indent=2)
     return rng.choice((b"\n", b"\n\n")).join(map(raw, events))
+
+
+def taken(rng: random.Random, events: list[Json]) -> int:
+    """When the broker takes a record (ms): about as long after a minute of it as makes it late."""
+    minute = to_ms(parse(rng.choice(events)["occurred_at"])) // 60_000 * 60_000
+    return minute + 62_000 + rng.choice((-2_001, -1, 0, 1, 600_000))
+
+
+def at_home(line: Line) -> Iterator[tuple[Json, datetime]]:
+    """The events of a log that belong there, as they came, and when the broker took them."""
+    for record in line.log:
+        assert record.value is not None
+        try:
+            told = [msgspec.json.decode(record.value)]
+        except msgspec.DecodeError:
+            told = [msgspec.json.decode(one) for one in record.value.split(b"\n") if one.strip() and one not in GARBAGE]
+        for event in told:
+            if record.value not in GARBAGE and partition_of(decoded(event).key, PARTITIONS) == line.owner.number:
+                yield event, histories.at(record.appended)
 
 
 @given(histories.randoms)
@@ -38,12 +59,14 @@ def test_whatever_happens_to_workers_readers_see_the_truth(rng: random.Random) -
             batch = [waiting.pop(0) for _ in range(min(len(waiting), rng.randrange(1, 4)))]
             home = {partition_of(decoded(event).key, PARTITIONS) for event in batch}
             number = home.pop() if len(home) == 1 and rng.randrange(3) else rng.randrange(PARTITIONS)
-            cluster.cases[number].log.append(packed(rng, batch))
+            cluster.cases[number].append(packed(rng, batch), taken(rng, batch))
             latest = max(to_ms(parse(event["occurred_at"])) for event in batch)
             cluster.wall = max(cluster.wall, min(now, latest + rng.choice((0, 500, 61_000))) + LATENESS)
         if rng.randrange(8) == 0:
             garbage.add(rng.choice(GARBAGE))
-            cluster.logs[rng.randrange(PARTITIONS)] += garbage
+            spoilt = rng.randrange(PARTITIONS)
+            for value in garbage:
+                cluster.cases[spoilt].append(value, cluster.wall)
         for line in cluster.behind:
             if rng.randrange(3):
                 cluster.read(line, rng)
@@ -66,4 +89,6 @@ def test_whatever_happens_to_workers_readers_see_the_truth(rng: random.Random) -
     for line in cluster.customers:
         cluster.send(line.owner.slices())
     assert cluster.dead == garbage
-    assert_same(cluster.told.view(now), without_elapsed(expected(coming, policy, histories.at(now))))
+    came = [fact for line in cluster.cases for fact in arrived.as_they_came(at_home(line), policy)]
+    want = expected(coming, policy, histories.at(now), came=came)
+    assert_same(cluster.told.view(now), without_elapsed(want))

@@ -100,6 +100,16 @@ def test_an_event_from_the_future_breaches_nothing_before_it_is_due() -> None:
     assert [o.state for o in owner.engine.outcomes()] == ["met"]
 
 
+@pytest.mark.parametrize(("after_minute_ms", "late"), [(2_000, 0), (2_001, 1)])
+def test_what_waited_for_its_time_is_late_by_when_the_broker_had_it(after_minute_ms: int, late: int) -> None:
+    owner, t = partition(), NOW + 40_000
+    taken = (t // 60_000 + 1) * 60_000 + after_minute_ms
+    owner.feed(Chunk([Record(0, opened(at_home(), t), taken)], 1, None, 1), NOW)
+    owner.feed(TICK, t)
+    [cell] = [cell for cell in owner.engine.slices.cells() if "events" in cell.counts]
+    assert (cell.counts["events"], cell.counts.get("events_late", 0)) == (1, late)
+
+
 def test_what_waits_for_its_time_survives_its_owner() -> None:
     table: dict[str, bytes] = {}
     owner = partition(rows=table)
@@ -182,7 +192,7 @@ def test_a_tenth_of_garbage_is_borne() -> None:
 def test_a_breach_told_just_before_a_crash_is_taken_back_by_a_stop_that_came_late() -> None:
     cluster = Cluster(policy_file(ONE_MINUTE), NOW)
     case_id, minute_later = at_home(), NOW + 61_000
-    cluster.logs[0].append(opened(case_id))
+    cluster.cases[0].append(opened(case_id), cluster.wall)
     cluster.wall = NOW + 20_000
     cluster.read(cluster.cases[0], random.Random(0))
     cluster.checkpoint(cluster.cases[0], random.Random(0))
@@ -192,7 +202,7 @@ def test_a_breach_told_just_before_a_crash_is_taken_back_by_a_stop_that_came_lat
     assert cluster.told.view(cluster.wall)["metrics"]["sla_compliance"][0] == 0
     cluster.take_over(cluster.cases[0])
     stop = {"event_id": "z", "type": "contact.connected", "occurred_at": text(NOW + 30_000), "case_id": case_id}
-    cluster.logs[0].append(raw(stop))
+    cluster.cases[0].append(raw(stop), cluster.wall)
     cluster.read(cluster.cases[0], random.Random(0))
     cluster.send(cluster.owners[0].slices())
     assert cluster.told.view(cluster.wall)["metrics"]["sla_compliance"][0] == 1
@@ -202,7 +212,7 @@ def test_a_minute_still_known_is_not_told_twice_when_older_ones_are_forgotten() 
     cluster = Cluster(policy_file(ONE_MINUTE), NOW)
     for number, minutes in enumerate((0, 15, 36, 36)):
         cluster.wall = NOW + minutes * 60_000
-        cluster.logs[0].append(opened(at_home(number), cluster.wall))
+        cluster.cases[0].append(opened(at_home(number), cluster.wall), cluster.wall)
         cluster.read(cluster.cases[0], random.Random(0))
         cluster.checkpoint(cluster.cases[0], random.Random(0))
     assert cluster.owners[0].engine.slices.generation > 0
