@@ -1,23 +1,33 @@
 """Time of agents by worked examples: minutes, midnight, late and repeated states, silence."""
 
 from collections import Counter
+from datetime import timedelta
+
+import pytest
 
 from schemas.event import Event, decode_event
 from streams.engine.agents import Agents
 from streams.engine.facts import DimsTable
 from streams.engine.slices import Slices
-from tests.oracles.contract import parse, show
+from tests.oracles import agents as oracle
+from tests.oracles.contacts import contact_slices
+from tests.oracles.contract import Json, parse, show
 from tests.property.driving import raw
 
 BASE = parse("2026-03-01T23:58:00Z")
 START = round(BASE.timestamp() * 1000)
 
 
-def state(after_s: float, name: str, id_: str = "", agent: str = "ann") -> Event:
+def told(after_s: float, name: str, id_: str = "", agent: str = "ann", team: str = "a") -> Json:
     """An agent.state so long after the start."""
-    at = BASE.fromtimestamp(BASE.timestamp() + after_s, BASE.tzinfo)
-    about = {"event_id": id_ or f"{agent}{after_s}", "type": "agent.state", "occurred_at": show(at)}
-    return decode_event(raw(about | {"agent_id": agent, "team": "a", "data": {"state": name}}))
+    at = show(BASE + timedelta(seconds=after_s))
+    about = {"event_id": id_ or f"{agent}{after_s}", "type": "agent.state", "occurred_at": at}
+    return about | {"agent_id": agent, "team": team, "data": {"state": name}}
+
+
+def state(after_s: float, name: str, id_: str = "", agent: str = "ann") -> Event:
+    """The same as the engine takes it."""
+    return decode_event(raw(told(after_s, name, id_, agent)))
 
 
 def booked(*events: Event, until_s: float, settle: tuple[float, ...] = ()) -> tuple[Counter[str], dict[int, int]]:
@@ -60,10 +70,34 @@ def test_neither_order_nor_repetition_nor_when_time_is_settled_matters() -> None
             assert booked(*events, until_s=600, settle=settle) == want
 
 
-def test_of_one_id_with_two_contents_the_lesser_counts() -> None:
+@pytest.mark.parametrize("name", ["available", "busy", "wrap", "offline"])
+@pytest.mark.parametrize("after_s", [0, 30, 60, 90, 145.5, 200, 215, 230, 400])
+def test_a_state_told_late_counts_once_and_shortens_the_one_before(after_s: float, name: str) -> None:
+    """All but the late one is booked when it comes, the last state's time too; each team has its own time."""
+    shift = [told(30, "available"), told(90, "busy", team="b"), told(200, "wrap"), told(230, "available", team="b")]
+    late = told(after_s, name, "late", team="c")
+    slices = Slices()
+    agents = Agents(slices, DimsTable())
+    for event in shift:
+        agents.tell(decode_event(raw(event)), 0)
+    agents.settle(START + 300_000)
+    agents.tell(decode_event(raw(late)), 0)
+    agents.settle(START + 500_000)
+    booked = {
+        (show(BASE + timedelta(minutes=cell.minute - START // 60_000)), *cell.dims.values): counts
+        for cell in slices.cells()
+        if (counts := {measure: ms for measure, ms in cell.counts.items() if ms})
+    }
+    assert booked == contact_slices(oracle.facts([*shift, late], BASE + timedelta(seconds=500)))
+
+
+@pytest.mark.parametrize("settle", [(), (0.0, 50.0, 150.0), (100.0, 150.0, 200.0)])
+def test_of_one_id_with_two_contents_the_lesser_counts(settle: tuple[float, ...]) -> None:
     first, second = state(30, "busy", "x"), state(60, "busy", "x")
-    for events in ((first, second), (second, first)):
-        assert booked(*events, state(120, "offline"), until_s=300)[0] == {"busy": 90}
+    before = state(10, "available")
+    for events in ((before, first, second), (before, second, first), (second, before, first)):
+        want = {"available": 20, "busy": 90}
+        assert booked(*events, state(120, "offline"), until_s=300, settle=settle)[0] == want
 
 
 def test_who_is_not_heard_of_for_a_day_does_not_count_any_more() -> None:
@@ -82,7 +116,8 @@ def test_a_state_of_nobody_says_nothing() -> None:
     assert not agents.all
 
 
-def test_what_is_trimmed_stays_counted_and_what_comes_later_for_it_says_nothing() -> None:
+@pytest.mark.parametrize("name", ["available", "busy", "wrap", "offline"])
+def test_what_is_trimmed_stays_counted_and_what_comes_later_for_it_says_nothing(name: str) -> None:
     slices = Slices()
     agents = Agents(slices, DimsTable())
     for hour in range(10):
@@ -95,8 +130,9 @@ def test_what_is_trimmed_stays_counted_and_what_comes_later_for_it_says_nothing(
     before = total()
     agents.forget(-1, keep_ms=2 * 3_600_000)
     assert len(agents.all["ann"].spells) < 10
-    assert agents.tell(state(1800, "offline"), 0)
-    assert total() == before == 10 * 3_600_000
+    assert agents.tell(state(1800, name), 0)
+    agents.settle(START + 11 * 3_600_000)
+    assert total() - 3_600_000 == before == 10 * 3_600_000
 
 
 def test_an_agent_not_heard_of_is_forgotten_and_its_time_stays() -> None:
