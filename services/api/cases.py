@@ -96,7 +96,8 @@ class AtRiskRow(ClockRecord):
 
 
 class AtRiskAnswer(BaseModel):
-    """Clocks about to run out, soonest due first; before them the overdue ones where asked for, latest first."""
+    """Clocks about to run out, soonest due first; before them the overdue ones where asked for and where `limit` leaves
+    room for them, latest first."""
 
     as_of: str
     within_s: float
@@ -130,7 +131,8 @@ async def get_at_risk(asked: Annotated[AtRiskParameters, Query()], context: Cont
     within_ms = min(duration("within", asked.within), _LONGEST_WITHIN_MS)
     now, where = context.now(), asked.where()
     soon, late = await urgent(context.database, where, now, within_ms, asked.limit, overdue=asked.overdue)
-    rows = (late + soon)[: asked.limit]
+    # Hundreds of overdue clocks must not crowd out those that can still be saved.
+    rows = late[: asked.limit - len(soon)] + soon
     count_up(rows, now, context.policy)
     return json_answer({"as_of": times.text(now), "within_s": within_ms / 1000, "rows": rows})
 

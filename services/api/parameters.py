@@ -110,7 +110,7 @@ class AtRiskParameters(ClockFilters):
     """Parameters of /v1/cases/at-risk."""
 
     within: str = Field(default="15m", description="How soon a clock must be due to be listed.")
-    limit: int = Field(default=100, ge=1, le=1000, description="At most so many rows.")
+    limit: int = Field(default=100, ge=1, le=1000, description="At most so many rows; clocks not yet due come first.")
     overdue: bool = Field(
         default=False, description="Also clocks that were breached no longer than `within` ago and still run."
     )

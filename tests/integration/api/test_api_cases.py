@@ -59,6 +59,24 @@ def test_overdue_clocks_that_still_run_come_first_where_asked_for(api: Api, ware
     assert [(row["case_id"], row["remaining_s"]) for row in found] == [("fresh", -0.5), ("soon", 1.0)]
 
 
+def test_hundreds_of_overdue_clocks_leave_room_for_those_due_soon(api: Api, warehouse: Warehouse) -> None:
+    dues = [NOW - 1_000 * (number + 1) for number in range(300)]
+    late = [
+        outcome(case_id=f"late-{n}", state="breached", started_ms=due - 1, due_ms=due, breached_ms=due)
+        for n, due in enumerate(dues)
+    ]
+    soon = [outcome(case_id=f"soon-{n}", started_ms=NOW - 1, due_ms=NOW + 1_000 * (n + 1)) for n in range(8)]
+    warehouse.insert("outcomes", late + soon)
+
+    def found(limit: int) -> list[str]:
+        return [row["case_id"] for row in api.get("/v1/cases/at-risk", overdue="true", limit=limit)["rows"]]
+
+    assert found(100) == [*(f"late-{n}" for n in range(92)), *(f"soon-{n}" for n in range(8))]
+    assert found(8) == [f"soon-{n}" for n in range(8)]
+    assert found(5) == [f"soon-{n}" for n in range(5)]
+    assert len(found(1000)) == 308
+
+
 @pytest.mark.parametrize("case_id", [ODD_CASE, "a/b/c", "a'b\\c", "tab\there", "工单 1", "a+b&c=d", "{case_id:String}"])
 def test_a_case_is_found_whatever_its_id(api: Api, warehouse: Warehouse, case_id: str) -> None:
     warehouse.insert("outcomes", [outcome(case_id=case_id, started_ms=NOW, due_ms=NOW + 1)])
