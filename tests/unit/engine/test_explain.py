@@ -20,6 +20,26 @@ EXAMPLES = [
     ("p: resolution 60m customer", "0 opened; 10 pending; 30 resumed; 40 resolved", "90",
      "0 resolution.0 started (p); 10 resolution.0 paused (customer); 30 resolution.0 resumed; 40 resolution.0 met"),
 ]  # fmt: skip
+WARNED = """
+    - {name: urgent, match: {priority: [L1]}, clocks: {resolution: {target: 50m, pause_on: [customer], warn_at: [0.6]}}}
+    - {name: p, clocks: {resolution: {target: 100m, pause_on: [customer], warn_at: [0.25, 0.5, 0.8]}}}
+"""
+WARNINGS = [
+    ("0 opened", "200", "25 warned (0.25); 50 warned (0.5); 80 warned (0.8); 100 breached"),
+    ("0 opened", "80", "25 warned (0.25); 50 warned (0.5)"),
+    ("0 opened; 30 pending; 40 resumed", "111",
+     "25 warned (0.25); 30 paused (customer); 40 resumed; 60 warned (0.5); 90 warned (0.8); 110 breached"),
+    ("0 opened; 50 pending; 70 resumed; 75 resolved", "200",
+     "25 warned (0.25); 50 paused (customer); 70 resumed; 75 met"),
+    ("0 opened; 26 updated | priority.L1", "60",
+     "25 warned (0.25); 26 retargeted (urgent); 30 warned (0.6); 50 breached"),
+    ("0 opened | priority=L1; 31 updated | priority.L2", "90",
+     "30 warned (0.6); 31 retargeted (p); 50 warned (0.5); 80 warned (0.8)"),
+    ("0 opened; 10 pending; 20 updated | priority.L1; 30 resumed", "51",
+     "10 paused (customer); 20 retargeted (urgent); 30 resumed; 50 warned (0.6)"),
+    ("0 opened; 81 resolved; 85 reopened", "120",
+     "25 warned (0.25); 50 warned (0.5); 80 warned (0.8); 81 met; 85 started (p); 110 warned (0.25)"),
+]  # fmt: skip
 
 
 def explained(policy: Json, story: list[Json], now: int) -> Explanation:
@@ -33,6 +53,15 @@ def explained(policy: Json, story: list[Json], now: int) -> Explanation:
 def test_steps(policy: str, story: str, now: str, want: str) -> None:
     steps = explained(policy_of(policy), events(story), parse(at(now))).steps
     told = [f"{minutes(s.at)} {s.clock}.{s.seq} {s.what}{f' ({s.reason})' if s.reason else ''}" for s in steps]
+    assert "; ".join(told) == want
+
+
+@pytest.mark.parametrize(("story", "now", "want"), WARNINGS)
+def test_every_warning_is_a_step_at_its_own_instant(story: str, now: str, want: str) -> None:
+    policy: Json = {"version": 1, "policies": yaml.safe_load(WARNED)}
+    [start, *steps] = explained(policy, events(story), parse(at(now))).steps
+    told = [f"{minutes(s.at)} {s.what}{f' ({s.reason})' if s.reason else ''}" for s in steps]
+    assert start.what == "started"
     assert "; ".join(told) == want
 
 
