@@ -38,7 +38,7 @@ serve(create_app(Settings(), loopback=sys.argv[2] == "loopback"), "127.0.0.1", i
 """
 
 
-def eventually(check: Callable[[], Any], within_s: float = 30.0) -> Any:
+def eventually(check: Callable[[], Any], within_s: float = 60.0) -> Any:
     """The first truthy value of `check`, asked again until then."""
     end = time.monotonic() + within_s
     while True:

@@ -1,5 +1,7 @@
 """The live board in a browser."""
 
+import re
+import signal
 import time
 from collections.abc import Callable
 from urllib.parse import quote
@@ -106,6 +108,61 @@ def test_the_stamp_turns_red_when_the_stream_stands_still_and_back(
     finally:
         operation.beating.set()
     screen.page.wait_for_selector(LIVE)
+    assert screen.complaints == []
+
+
+def test_the_stamp_turns_red_when_nothing_comes_over_an_open_connection(
+    start: Callable[..., Server], screen: Screen
+) -> None:
+    server = start()
+    screen.page.goto(server.url)
+    screen.page.wait_for_selector(LIVE)
+    server.process.send_signal(signal.SIGSTOP)  # the line stays open and says nothing
+    try:
+        screen.page.wait_for_selector("#fresh[data-state=stale]")
+        assert "old" in screen.text("#fresh")
+        screen.page.wait_for_selector("#fresh[data-state=lost]")
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    screen.page.wait_for_selector(LIVE)
+
+
+def test_an_overdue_row_says_how_long_it_has_been(server: Server, screen: Screen, operation: Operation) -> None:
+    now = _now()
+    due = now - 125_000
+    about = {"case_id": f"over-{now}", "clock": "connect", "channel": "app", "team": "billing"}
+    row = world.outcome(**about, state="breached", started_ms=due - 15_000, due_ms=due, breached_ms=due)
+    operation.insert("outcomes", [row])
+    screen.page.goto(server.url)
+    screen.page.wait_for_selector(LIVE)
+    shown = screen.page.locator("#overdue tr", has_text=f"over-{now}")
+    expect(shown).to_have_class("over")
+    timer = shown.locator("[role=timer]")
+
+    def late_s() -> int:
+        found = re.fullmatch(r"\+(\d+):(\d\d)", timer.inner_text())
+        assert found, timer.inner_text()
+        return int(found[1]) * 60 + int(found[2])
+
+    first = late_s()
+    assert 125 <= first <= (_now() - due) / 1000 + 2
+    eventually(lambda: late_s() > first)
+
+
+def test_no_share_is_rounded_up_over_its_goal_or_to_the_whole(server: Server, screen: Screen) -> None:
+    screen.page.goto(server.url)
+    told = """async ([unit, value]) => {
+        const format = await import('/static/format.js');
+        return unit === 'percent' ? format.percent(value) : format.valueText(unit, value);
+    }"""
+    for unit, value, shown in (
+        ("ratio", 0.8996, "89.9%"), ("ratio", 0.9, "90.0%"), ("ratio", 0.9996, "99.9%"), ("ratio", 1, "100%"),
+        ("ratio", 0.29, "29.0%"), ("ratio", 0.999999, "99.9%"), ("ratio", 0, "0.0%"), ("ratio", None, "–"),
+        ("percent", 0.8996, "89"), ("percent", 0.9, "90"), ("percent", 0.9996, "99"), ("percent", 1, "100"),
+        ("percent", 0.29, "29"), ("s", 9.96, "10.0s"), ("s", 59.4, "59s"), ("s", 65, "1m 05s"),
+        ("s", 3_599.6, "1h 00m"), ("s", 172_800, "2d 00h"), ("count", 1234, "1,234"), ("score", 4.125, "4.13"),
+    ):  # fmt: skip
+        assert screen.page.evaluate(told, [unit, value]) == shown, (unit, value)
     assert screen.complaints == []
 
 

@@ -151,7 +151,9 @@ def equal(product: Product, reading: Reading, begin: datetime, end: datetime) ->
 @pytest.mark.parametrize("partitions", [1, 4, 16])
 def test_every_metric_is_the_oracles(product: Product, partitions: int) -> None:
     end = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=2)
-    events = history(random.SystemRandom().randrange(1 << 30), end)
+    seed = random.SystemRandom().randrange(1 << 30)
+    print(f"the history is that of seed {seed}")  # shown where it fails
+    events = history(seed, end)
     begin = min(parse(event["occurred_at"]) for event in events).replace(second=0, microsecond=0)
     push(product, events)
     reading = Reading(events, yaml.safe_load(POLICY), end)
