@@ -157,11 +157,15 @@ def test_clocks_at_risk_are_the_apis(world: World, within_s: str, within: str) -
     ]  # fmt: skip
 
 
+def _or_now(instant: str | None) -> int:
+    return NOW if instant is None else times.parse(instant)
+
+
 @pytest.mark.parametrize(("name", "title"), [("operations", "Breached in the range"), ("sla", "Breaches")])
 def test_breaches_are_the_clocks_that_were_due_in_the_range(world: World, name: str, title: str) -> None:
     rows = world.ask(query_of(name, title))
     breached = sorted(
-        (-times.parse(row.breached_at), row.case_id, row.clock, row.seq)
+        (-times.parse(row.breached_at), row.case_id, row.clock, row.seq, _or_now(row.stopped_at))
         for row in world.traffic.outcomes
         if row.state == "breached" and row.breached_at and FIRST <= times.parse(row.breached_at) <= NOW
     )
@@ -169,7 +173,9 @@ def test_breaches_are_the_clocks_that_were_due_in_the_range(world: World, name: 
     assert [(-int(row["Due"].timestamp() * 1000), row["Case"], row["Clock"]) for row in rows] == [
         row[:3] for row in breached[: len(rows)]
     ]
-    assert all(row["Overdue"] >= 0 for row in rows)
+    # Until it was answered, or until the end of the range.
+    assert [row["Overdue"] for row in rows] == [(until + due) / 1000 for due, *_, until in breached[: len(rows)]]
+    assert len({row["Overdue"] for row in rows}) > 1
 
 
 def test_data_behind_and_late_events_are_the_apis_stamp(world: World) -> None:
