@@ -4,10 +4,11 @@ import gzip
 import io
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import msgspec
 
@@ -49,7 +50,7 @@ def read(path: Path) -> Iterator[Line]:
     """
     name = "stdin" if str(path) == "-" else str(path)
     try:
-        with _open(path) as file:
+        with _opened(path) as file:
             for number, raw in enumerate(file, start=1):
                 raw = raw.strip()
                 if raw:
@@ -69,16 +70,17 @@ def measure(path: Path) -> Extent:
     return Extent(events, first, last)
 
 
-def _open(path: Path) -> BinaryIO:
-    if str(path) == "-":
-        # Its own buffer, so that closing it at the end leaves the process's standard input open.
-        file: BinaryIO = io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False))
-    else:
-        file = path.open("rb")
-    assert isinstance(file, io.BufferedReader)
-    if file.peek(2)[:2] == _GZIP_MAGIC:
-        return gzip.open(file, "rb")  # type: ignore[return-value]
-    return file
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, or what it packs; closed afterwards, both of them: a gzip reader leaves what it reads from open."""
+    # Standard input with a buffer of its own, so that closing that leaves the process's standard input open.
+    raw = io.FileIO(sys.stdin.fileno(), closefd=False) if str(path) == "-" else io.FileIO(path)
+    with io.BufferedReader(raw) as file:
+        if file.peek(2)[:2] == _GZIP_MAGIC:
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield cast(BinaryIO, unpacked)
+        else:
+            yield file
 
 
 def _instant(raw: bytes, where: str) -> int | None:

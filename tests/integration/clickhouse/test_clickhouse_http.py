@@ -220,7 +220,9 @@ def test_sessions_end_and_are_checked(web: Http) -> None:
         b"\0" * 300,
     ],
 )
-def test_malformed_requests_get_an_answer_and_the_server_lives(embedded: ClickHouseHandle, request_: bytes) -> None:
+def test_malformed_requests_get_an_answer_and_the_server_lives(
+    web: Http, embedded: ClickHouseHandle, request_: bytes
+) -> None:
     login = b"Authorization: " + basic("default", PASSWORD).encode() + b"\r\nHost: x"
     with socket.create_connection(("127.0.0.1", embedded.port), timeout=10) as raw:
         raw.sendall(request_.replace(b"Host: x", login))
@@ -230,4 +232,4 @@ def test_malformed_requests_get_an_answer_and_the_server_lives(embedded: ClickHo
             answer += chunk
     assert b" 200 " not in answer.partition(b"\r\n")[0]
     assert answer
-    assert Http(embedded.port).ask("POST", "SELECT 1")[2] == b"1\n"
+    assert web.ask("POST", "SELECT 1")[2] == b"1\n"

@@ -33,10 +33,12 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.batches, server.away = [], []
+    server.batches, server.away, server.doors = [], [], []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
+    for door in server.doors:
+        door.close()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -48,6 +50,7 @@ class Shift:
     def __init__(self, server, tmp_path, now=NOW, seed=1, history_h=0.25):
         self.now = now
         door = Door(f"http://127.0.0.1:{server.server_port}", "k")
+        server.doors.append(door)
         self.traffic = Traffic(door, tmp_path / "data" / "demo.json", seed, 30.0, history_h, lambda: self.now)
 
     def catch_up(self):

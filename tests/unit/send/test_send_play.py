@@ -210,9 +210,10 @@ def test_a_stream_is_sent_up_to_its_first_bad_line(product, monkeypatch):
     read_end, write_end = os.pipe()
     os.write(write_end, json.dumps(event(1)).encode() + b"\nnonsense\n")
     os.close(write_end)
-    monkeypatch.setattr("sys.stdin", os.fdopen(read_end))
-    with pytest.raises(InputError, match=r"stdin:2: not valid JSON: .*\(1 events of stdin had been sent\)"):
-        play(Path("-"), product.url, "k", console=quiet())
+    with os.fdopen(read_end) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        with pytest.raises(InputError, match=r"stdin:2: not valid JSON: .*\(1 events of stdin had been sent\)"):
+            play(Path("-"), product.url, "k", console=quiet())
     assert product.events == [event(1)]
 
 
