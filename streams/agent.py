@@ -44,8 +44,10 @@ is said once. One that is level says outcomes with every chunk and slices as oft
 class Owned:
     """A partition this worker owns, with when it last did what, on the monotonic clock."""
 
-    def __init__(self, partition: Stage) -> None:
+    def __init__(self, partition: Stage, rows: dict[bytes, bytes]) -> None:
         self.partition = partition
+        self.rows = rows
+        """Its checkpoint as it stands in the changelog: finished cases are packed away there, and read when touched."""
         self.pending: list[Awaitable[Any]] = []
         self.asked_rewind: int | None = None
         self.asked_at = 0.0
@@ -193,7 +195,7 @@ class PartitionAgent:
         # Frozen meanwhile, it may find its successor at work, in the very epoch that it is about to begin.
         if not await self._app.consumer.confirm(tp, partition.position + 1):  # type: ignore[attr-defined]
             return None
-        owned = self.owned[number] = Owned(partition)
+        owned = self.owned[number] = Owned(partition, rows)
         first = partition.checkpoint(self._now(), UNKNOWN_END)
         async with asyncio.timeout(STUCK_S):
             await self._write(owned, first.policies())
@@ -267,6 +269,10 @@ class PartitionAgent:
         number = owned.partition.number
         for name, value in rows:
             key = _row_key(number, name)
+            if value is None:
+                owned.rows.pop(key, None)
+            else:
+                owned.rows[key] = value
             owned.pending.append(await self._app.producer.send(self._changelog, key, value, number, None, None))
 
 

@@ -1,8 +1,7 @@
 """The compacted topics that hold the workers' checkpoints, and how a partition of one is read when it is taken over.
 
 Faust's tables would read them too, but record by record at 8,000 rows/s, in a service that a rebalance at the wrong
-moment left waiting for ever; they would copy each partition to a second worker all the time, and hold every row in
-memory beside the engine that it was loaded into.
+moment left waiting for ever, and they would copy each partition to a second worker all the time.
 """
 
 from collections.abc import AsyncIterator, Callable

@@ -144,9 +144,9 @@ class Consumer(AIOKafkaConsumer):
         if not wanted:
             await self.sleep(FULL_S)
             return
-        rewinds, self._rewinds = self._rewinds, {}
-        polled = await self._in_thread(self._poll(wanted, rewinds))
+        polled = await self._in_thread(self._poll(wanted, dict(self._rewinds)))
         for tp, offset in polled.sought.items():
+            self._rewinds.pop(tp, None)
             self._rewound[tp] = self._next[tp] = offset
             self._read_offset.pop(tp, None)  # Faust drops what lies before it
         for tp, message in self._messages(polled):
@@ -216,20 +216,22 @@ class Consumer(AIOKafkaConsumer):
 
     async def _poll(self, wanted: set[TP], rewinds: Mapping[TP, int]) -> Polled:
         driver = self._driver()
-        subscription = driver._subscription
-        present = set() if subscription.reassignment_in_progress else wanted & driver.assignment()
+        assignment = _assignment(driver)
+        present = set() if assignment is None else wanted & assignment.tps
         if not present:
             await asyncio.sleep(TICK_S)
             return Polled({}, {}, {})
         sought = {tp: offset for tp, offset in rewinds.items() if tp in present}
         for tp, offset in sought.items():
             driver.seek(tp, offset)
-        with subscription.fetch_context():
-            records = await self._take(driver._fetcher, present) or await self._take(driver._fetcher, present, TICK_S)
-        if subscription.reassignment_in_progress:
-            return Polled({}, {}, {})
-        assignment = subscription.subscription.assignment
-        states = {tp: assignment.state_value(tp) for tp in present & driver.assignment()}
+        with driver._subscription.fetch_context():
+            records = await self._take(driver, assignment, present)
+            if not records:
+                waiter = driver._fetcher._create_fetch_waiter()
+                await asyncio.wait([waiter], timeout=TICK_S)
+                waiter.cancel()
+                records = await self._take(driver, assignment, present)
+        states = {tp: assignment.state_value(tp) for tp in present}
         await self._ask_for_ends(driver, {tp: state for tp, state in states.items() if state.highwater is None})
         reached = {
             tp: (state.position, UNKNOWN_END if state.highwater is None else state.highwater)
@@ -238,15 +240,18 @@ class Consumer(AIOKafkaConsumer):
         }
         return Polled({tp: batch for tp, batch in records.items() if tp in reached}, reached, sought)
 
-    async def _take(self, fetcher: Any, tps: set[TP], wait_s: float = 0.0) -> Mapping[TP, list[Any]]:
-        """What has been fetched of some partitions; waits a while for it where asked to."""
-        if wait_s:
-            waiter = fetcher._create_fetch_waiter()
-            await asyncio.wait([waiter], timeout=wait_s)
-            waiter.cancel()
-        self._decoder.tolerate(fetcher)
-        found: Mapping[TP, list[Any]] = await fetcher.fetched_records(tps)
-        return found
+    async def _take(self, driver: Any, assignment: Any, tps: set[TP]) -> Mapping[TP, list[Any]]:
+        """What has been fetched of some partitions of this assignment.
+
+        Nothing of a later one: nobody here knows of it yet, so that its records would be dropped, and a partition that
+        is quiet from then on would never show the loss.
+        """
+        if _assignment(driver) is not assignment:
+            return {}
+        self._decoder.tolerate(driver._fetcher)
+        # It yields to nobody: it waits for nothing, and for the end of no rebalance.
+        taken: Mapping[TP, list[Any]] = await driver._fetcher.fetched_records(tps)
+        return taken
 
     async def _ask_for_ends(self, driver: Any, states: Mapping[TP, Any]) -> None:
         """A partition without news tells its end only after a fetch has waited in vain, a second and a half."""
@@ -260,6 +265,12 @@ class Consumer(AIOKafkaConsumer):
         for tp, state in states.items():
             if state.highwater is None:
                 state.highwater = ends[tp]
+
+
+def _assignment(driver: Any) -> Any:
+    """The partitions that the group has given this worker; None between two assignments."""
+    subscription = driver._subscription
+    return None if subscription.reassignment_in_progress else subscription.subscription.assignment
 
 
 class Transport(AIOKafkaTransport):

@@ -34,7 +34,7 @@ def as_they_came(coming: Iterable[tuple[Json, datetime]], policy: Policy, change
     """The same with what was known when an event came: the case's latest dimensions of all that had come by then.
 
     `coming` are events in the order in which a log has them, and when it had them. Of one id the first to come counts,
-    whatever is told under it later. States of nobody are not told apart.
+    whatever is told under it later.
     """
     known: dict[Any, dict[str, Json]] = defaultdict(dict)
     for event, appended in coming:
@@ -42,7 +42,7 @@ def as_they_came(coming: Iterable[tuple[Json, datetime]], policy: Policy, change
         case_id = None if state else event.get("case_id")
         so_far = known[state, case_id, agent or event["event_id"] if case_id is None else None]
         before = so_far.get(event["event_id"], event)
-        first = event["event_id"] not in so_far or (state and agent is None)
+        first = event["event_id"] not in so_far
         so_far[event["event_id"]] = min(before, event, key=lambda one: parse(one["occurred_at"]))
         if first:
             dims = own_dims(event) if case_id is None else stories(so_far.values(), policy, changes)[0].dims

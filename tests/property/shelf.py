@@ -116,12 +116,12 @@ class Shelf(Cluster):
         """The stored events by case."""
         found: dict[tuple[str, int, str], Row] = {}
         for number, line in enumerate(self.cases):
-            for offset, value in enumerate(line.log):
-                for text in _events_of(value):
+            for offset, record in enumerate(line.log):
+                for text in _events_of(record.value or b""):
                     event = decode_event(text)
                     key = (event.case_id or "", to_ms(event.occurred_at), event.event_id)
                     known = found.get(key)
-                    arrivals = [*(known.arrivals if known else []), (number, offset, key[1])]
+                    arrivals = [*(known.arrivals if known else []), (number, offset, record.appended)]
                     found[key] = Row(key[0], event.key, key[2], text.decode(), key[1], key[1], arrivals)
         return sorted(found.values())
 

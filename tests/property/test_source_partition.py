@@ -2,7 +2,7 @@
 at any moment. What readers keep of it must equal the oracle."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 import msgspec
@@ -10,9 +10,11 @@ from hypothesis import given
 
 from schemas.routing import partition_of
 from schemas.times import to_ms
+from streams.transport import Record
 from tests.oracles import arrived, histories
+from tests.oracles.contacts import Fact
 from tests.oracles.contract import Json, parse
-from tests.property.cluster import LATENESS, PARTITIONS, Cluster, Line
+from tests.property.cluster import LATENESS, PARTITIONS, Cluster
 from tests.property.driving import assert_same, decoded, drawn, expected, policy_file, raw, times
 from tests.property.outputs import without_elapsed
 
@@ -33,16 +35,17 @@ def taken(rng: random.Random, events: list[Json]) -> int:
     return minute + 62_000 + rng.choice((-2_001, -1, 0, 1, 600_000))
 
 
-def at_home(line: Line) -> Iterator[tuple[Json, datetime]]:
-    """The events of a log that belong there, as they came, and when the broker took them."""
-    for record in line.log:
+def at_home(log: Iterable[Record], number: int, partitions: int) -> Iterator[tuple[Json, datetime]]:
+    """The events in the log of one of so many partitions that belong there, as they came, and when the broker took
+    them."""
+    for record in log:
         assert record.value is not None
         try:
             told = [msgspec.json.decode(record.value)]
         except msgspec.DecodeError:
             told = [msgspec.json.decode(one) for one in record.value.split(b"\n") if one.strip() and one not in GARBAGE]
         for event in told:
-            if record.value not in GARBAGE and partition_of(decoded(event).key, PARTITIONS) == line.owner.number:
+            if record.value not in GARBAGE and partition_of(decoded(event).key, partitions) == number:
                 yield event, histories.at(record.appended)
 
 
@@ -89,6 +92,8 @@ def test_whatever_happens_to_workers_readers_see_the_truth(rng: random.Random) -
     for line in cluster.customers:
         cluster.send(line.owner.slices())
     assert cluster.dead == garbage
-    came = [fact for line in cluster.cases for fact in arrived.as_they_came(at_home(line), policy)]
+    came: list[Fact] = []
+    for line in cluster.cases:
+        came += arrived.as_they_came(at_home(line.log, line.owner.number, PARTITIONS), policy)
     want = expected(coming, policy, histories.at(now), came=came)
     assert_same(cluster.told.view(now), without_elapsed(want))

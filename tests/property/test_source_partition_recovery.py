@@ -30,7 +30,8 @@ def cluster() -> Cluster:
 
 def read(world: Cluster, line: Line, *values: bytes) -> None:
     """A line's owner reads these, and says all it has to say."""
-    line.log += values
+    for value in values:
+        line.append(value, 0)
     while line.behind:
         world.read(line, random.Random(0))
     world.send(line.owner.slices())
@@ -186,8 +187,8 @@ def test_a_slice_changed_but_not_told_is_not_forgotten() -> None:
     read(world, line, opened(at_home()))
     save(world, line)
     world.wall += 30 * MINUTE
-    line.log.append(opened(at_home(1), NOW + 1))
-    line.owner.feed(Chunk([Record(1, line.log[1])], 2, None, 2), world.wall)
+    line.append(opened(at_home(1), NOW + 1), 0)
+    line.owner.feed(Chunk([line.log[1]], 2, None, 2), world.wall)
     line.owner.checkpoint(world.wall, 2)  # whatever the agent did before
     world.send(line.owner.slices())
     assert counted(world, Measure.OPENED) == {None: 2}

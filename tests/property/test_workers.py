@@ -8,11 +8,13 @@ from hypothesis import given, settings
 
 from schemas.routing import partition_of
 from schemas.times import to_ms
-from tests.oracles import histories
+from streams.transport import Record
+from tests.oracles import arrived, histories
+from tests.oracles.contacts import Fact
 from tests.oracles.contract import parse
 from tests.property.driving import assert_same, decoded, drawn, expected, policy_file, times
 from tests.property.outputs import without_elapsed
-from tests.property.test_source_partition import GARBAGE, packed
+from tests.property.test_source_partition import GARBAGE, at_home, packed
 from tests.property.workers import LATENESS, PARTITIONS, World
 from tests.support.agents import surroundings
 
@@ -43,4 +45,8 @@ def test_whatever_happens_round_agents_readers_see_the_truth(rng: random.Random)
                 world.step()
         world.finish()
         assert world.dead == garbage
-        assert_same(world.told.view(now), without_elapsed(expected(coming, policy, histories.at(now))))
+        came: list[Fact] = []
+        for log in world.events:
+            records = [Record(one.offset, one.value, one.timestamp) for one in log.records]
+            came += arrived.as_they_came(at_home(records, log.tp.partition, PARTITIONS), policy)
+        assert_same(world.told.view(now), without_elapsed(expected(coming, policy, histories.at(now), came=came)))

@@ -55,7 +55,7 @@ class Product:
             _kill(pid)
         self.process.wait()
         wait_for(lambda: not any(_alive(pid) for pid in pids), 10, "all processes to be gone")
-        self.stderr.close()
+        self._let_go()
 
     def stop(self) -> list[int]:
         """Ctrl-C; returns the processes that are left, of which there must be none."""
@@ -67,8 +67,13 @@ class Product:
             left = [pid for pid in pids if _alive(pid)]
             for pid in left:
                 _kill(pid)
-            self.stderr.close()
+            self._let_go()
         return left
+
+    def _let_go(self) -> None:
+        self.stderr.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def start_product(directory: Path, *options: str, env: dict[str, str] | None = None, timeout: float = 120) -> Product:

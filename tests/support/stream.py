@@ -54,17 +54,14 @@ class Worker:
 
     def __init__(self, env: dict[str, str], log: Path) -> None:
         self._env = env
-        self._log = log.open("ab")
+        self._log = log
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "services.cli", "worker"],
-            cwd=ROOT,
-            env=self._env,
-            stderr=self._log,
-            stdout=self._log,
-        )
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services.cli", "worker"], cwd=ROOT, env=self._env, stderr=log, stdout=log
+            )
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
@@ -79,7 +76,6 @@ class Worker:
 
     def close(self) -> None:
         self.kill()
-        self._log.close()
 
 
 def fresh_settings(broker: RunningBroker, directory: Path) -> Settings:

@@ -1,5 +1,6 @@
 """`contactpulse up` as a process: a real broker, stubs for the other parts."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -43,10 +44,31 @@ class Up:
         self.process.send_signal(number)
         return self.process.wait(60)
 
+    def close(self) -> None:
+        """Kills it where it still runs, and lets go of its output."""
+        self.process.kill()
+        self.process.communicate()
+
     @property
     def said(self) -> str:
         """Standard error so far."""
         return self.errors.read_text()
+
+
+Start = Callable[..., Up]
+
+
+@pytest.fixture
+def up() -> Iterator[Start]:
+    """Starts runs: up(directory, port, *flags)."""
+    with contextlib.ExitStack() as started:
+
+        def start(directory: Path, port: int, *flags: str) -> Up:
+            run = Up(directory, port, *flags)
+            started.callback(run.close)
+            return run
+
+        yield start
 
 
 @pytest.fixture
@@ -80,9 +102,9 @@ def notes(directory: Path) -> list[str]:
     return [line.rsplit(" ", 1)[0] for line in (directory / "notes").read_text().splitlines()]
 
 
-def test_a_whole_life(directory: Path) -> None:
+def test_a_whole_life(up: Start, directory: Path) -> None:
     port = free_port()
-    first = Up(directory, port, "--demo")
+    first = up(directory, port, "--demo")
     assert first.line() == f"ready http://127.0.0.1:{port}"
     for secret in ("api-key", "clickhouse-password", "grafana-password"):
         assert (directory / secret).stat().st_mode & 0o777 == 0o600, secret
@@ -91,12 +113,12 @@ def test_a_whole_life(directory: Path) -> None:
     eventually(lambda: "start demo" in notes(directory))
 
     # A second one on the same directory, and one on the same port: refused with one line, the first unharmed.
-    second = Up(directory, free_port())
+    second = up(directory, free_port())
     assert (second.process.wait(30), second.line()) == (2, "")
     assert second.said == (
         f"contactpulse: another `contactpulse up` (process {first.process.pid}) runs on {directory}\n"
     )
-    third = Up(directory.with_name("other"), port)
+    third = up(directory.with_name("other"), port)
     assert third.process.wait(30) == 2
     assert third.said.startswith(f"contactpulse: cannot listen on 127.0.0.1:{port}: taken")
     assert third.said.count("\n") == 1
@@ -114,45 +136,45 @@ def test_a_whole_life(directory: Path) -> None:
     assert processes_of(directory) == []
 
     # Killed outright it leaves nothing either; the next run finds the same broker port and shows no key.
-    again = Up(directory, port)
+    again = up(directory, port)
     assert again.line().startswith("ready ")
     address = (directory / "kafka" / "ports.json").read_text()
     again.end(signal.SIGKILL)
     eventually(lambda: not processes_of(directory))
-    last = Up(directory, port)
+    last = up(directory, port)
     assert last.line().startswith("ready ")
     assert (directory / "kafka" / "ports.json").read_text() == address
     assert key not in last.said
     assert last.end() == 0
 
 
-def test_a_stop_during_the_start_leaves_nothing(directory: Path) -> None:
-    run = Up(directory, free_port())
+def test_a_stop_during_the_start_leaves_nothing(up: Start, directory: Path) -> None:
+    run = up(directory, free_port())
     eventually(lambda: "starting Apache Kafka" in run.said)
     assert run.end() == 0
     assert run.line() == ""
     assert processes_of(directory) == []
 
 
-def test_a_part_that_refuses_its_input_ends_the_start(directory: Path) -> None:
+def test_a_part_that_refuses_its_input_ends_the_start(up: Start, directory: Path) -> None:
     directory.mkdir()
     (directory / "broken").touch()
-    run = Up(directory, free_port())
+    run = up(directory, free_port())
     assert run.process.wait(60) == 2
     assert "policy.yaml:3: no such thing" in run.said
     assert processes_of(directory) == []
 
 
-def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_used_is_named(up: Start, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    run = Up(tmp_path / "file", 0)
+    run = up(tmp_path / "file", 0)
     assert run.process.wait(30) == 2
     assert run.said.startswith(f"contactpulse: cannot use the data directory {tmp_path / 'file'}")
 
 
-def test_a_taken_port_starts_nothing(directory: Path) -> None:
+def test_a_taken_port_starts_nothing(up: Start, directory: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        run = Up(directory, taken.getsockname()[1])
+        run = up(directory, taken.getsockname()[1])
         assert run.process.wait(30) == 2
     assert not (directory / "kafka").exists()
 
@@ -163,19 +185,21 @@ def test_a_product_that_is_not_ready_in_time_is_not_left_running(directory: Path
     assert processes_of(directory) == []
 
 
-def test_a_bad_policy_ends_a_first_start_and_not_one_after_a_good_policy(directory: Path, tmp_path: Path) -> None:
+def test_a_bad_policy_ends_a_first_start_and_not_one_after_a_good_policy(
+    up: Start, directory: Path, tmp_path: Path
+) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_bytes(BAD["maps nested 3,000 deep"])
     with socket.create_server(("127.0.0.1", 0)) as taken:  # so that none of this starts a broker
         port = taken.getsockname()[1]
-        first = Up(directory, port, f"--policy={policy}")
+        first = up(directory, port, f"--policy={policy}")
         assert first.process.wait(60) == 2
         refused = f"{policy}:1: not valid YAML: more than 64 mappings and lists in each other"
         assert first.said == f"contactpulse: {refused}\n"
         keep = kept_policy(directory)
         keep.parent.mkdir(parents=True)
         keep.write_bytes(GOOD)
-        second = Up(directory, port, f"--policy={policy}")
+        second = up(directory, port, f"--policy={policy}")
         assert second.process.wait(60) == 2
     said, error = second.said.splitlines()
     assert said.endswith(f"policy refused, the one before stays in force: {refused}")

@@ -3,6 +3,7 @@ stands behind what was told, an event comes again, the time of agents is still t
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ from streams.partition import SourcePartition
 from streams.stage import Retention, Send
 from streams.transport import Chunk, Record
 from tests.integration.store.bench import Bench, MakeBench, until
-from tests.oracles import histories
+from tests.oracles import arrived, histories
 from tests.oracles.contract import Json
 from tests.property.driving import expected, policy_file, raw, view_rows
 
@@ -49,6 +50,11 @@ class Worker:
             topic = self._bench.settings.topic(Topic.EVENTS)
             sent = self._bench.producer.send(topic, raw(event), partition=self._number).get(timeout=60)
             self._records.append(Record(sent.offset, raw(event), sent.timestamp))
+
+    @property
+    def came(self) -> list[tuple[Json, datetime]]:
+        """The events that have come, and when the broker had them."""
+        return [(msgspec.json.decode(one.value or b""), histories.at(one.appended)) for one in self._records]
 
     def read(self, most: int, wall: int, settle: bool = True) -> None:
         """Reads some more, says what changed, and how far it is."""
@@ -116,7 +122,8 @@ class Place:
 
     def slices_are_the_oracles(self, wall: int) -> bool:
         """What readers add up is what an oracle makes of the events, by minute and dimensions."""
-        want = expected(self.events, POLICY, histories.at(wall - LATENESS))
+        came = [fact for worker in self.workers for fact in arrived.as_they_came(worker.came, POLICY)]
+        want = expected(self.events, POLICY, histories.at(wall - LATENESS), came=came)
         got = view_rows(*self._slices())
         return all(got[part] == want[part] for part in ("clock_slices", "contact_slices"))
 

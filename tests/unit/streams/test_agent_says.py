@@ -130,7 +130,9 @@ def test_another_policy_is_told_and_made_durable_with_the_next_chunk(clock: Cloc
     assert epoch_and_position == (1, 4)
 
 
-def test_rows_of_what_is_forgotten_leave_the_changelog(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_what_is_forgotten_leave_the_changelog_and_the_workers_copy(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine, "BUCKET_CASES", 1)
     monkeypatch.setattr(snapshot, "SPARSE", 1)
 
@@ -150,6 +152,7 @@ def test_rows_of_what_is_forgotten_leave_the_changelog(clock: Clock, monkeypatch
     buckets = {key.partition(b".")[2].partition(b".")[0] for key in broker.rows() if key.startswith(b"0.b")}
     assert any(sent.key.startswith(b"0.b1.") and sent.value for sent in broker.sent), "it was there"
     assert b"b1" not in buckets and len(buckets) >= 2
+    assert broker.rows() == worker.agent.owned[0].rows, "what a recovery finds is what the worker has"
 
 
 def test_records_that_come_after_the_loss_of_an_engine_are_not_applied_to_the_old_one(clock: Clock) -> None:
