@@ -92,3 +92,34 @@ def test_what_counts(story: str, want: str) -> None:
         found = view(run(coming, PLAIN, now))
         assert counted(found) == want
         assert_same(found, oracle)
+
+
+@pytest.mark.parametrize(
+    ("story", "customers"),
+    [
+        ("0 opened | customer_id=kim; 1 internal | customer_id=kim", 1),
+        ("0 opened | customer_id=kim; 1 internal | customer_id=lee", 1),
+        ("0 opened; 1 internal | customer_id=lee", 1),
+        ("0 internal | customer_id=lee; 1 opened", 1),
+        ("0 internal | customer_id=lee", 0),
+        ("0 opened", 0),
+    ],
+)
+def test_a_contact_counts_for_one_customer_the_latest_known(story: str, customers: int) -> None:
+    told, now = events(story), parse(at("60"))
+    for coming in (told, told[::-1]):
+        found = view(run(coming, PLAIN, now))
+        assert found["metrics"]["customers"][0] == customers
+        assert_same(found, expected(told, PLAIN, now))
+
+
+def test_what_happens_wholly_in_closed_hours_took_no_time_and_counts() -> None:
+    policy = policy_of("p: resolution 60m, first_response 60m")
+    policy["calendars"] = {"o": {"hours": {"tue": ["09:00-10:00"]}}}  # stories begin on a Monday
+    for clock in policy["policies"][0]["clocks"].values():
+        clock["calendar"] = "o"
+    told, now = events("0 opened; 5 agent; 9 resolved"), parse(at("60"))
+    found = view(run(told, policy, now))
+    assert_same(found, expected(told, policy, now))
+    for metric in ("resolution_time.business.mean", "first_response_time.business.mean"):
+        assert found["metrics"][metric][:2] == (0, 1), metric

@@ -69,6 +69,8 @@ CASES: list[tuple[str, Any, str, str, str]] = [
     ("a clock may begin paused", RESOLUTION, "0 pending; 5 opened", "90", "resolution.0 paused 5-"),
     ("ended while paused: due is what was left", RESOLUTION, "0 opened; 10 pending; 30 resolved", "90",
      "resolution.0 met 0-80@30"),
+    ("cancelled while paused too", RESOLUTION, "0 opened; 10 pending; 30 closed", "90",
+     "resolution.0 cancelled 0-80@30"),
     ("paused at its due instant, it is due nevertheless", RESOLUTION, "0 opened; 60 pending; 70 resolved", "90",
      "resolution.0 breached 0-60@70"),
     ("and no later when the pause ends", RESOLUTION, "0 opened; 60 pending; 70 resumed", "90",
