@@ -135,6 +135,14 @@ def test_what_is_trimmed_stays_counted_and_what_comes_later_for_it_says_nothing(
     assert total() - 3_600_000 == before == 10 * 3_600_000
 
 
+def test_agents_are_kept_by_sixteen() -> None:
+    agents = Agents(Slices(), DimsTable())
+    for number in range(40):
+        agents.tell(state(0, "busy", agent=f"a{number}"), 0)
+    assert [len(agents.dump(bucket)) for bucket in sorted(agents.buckets)] == [16, 16, 8]
+    assert agents.dirty == set(agents.buckets)
+
+
 def test_an_agent_not_heard_of_is_forgotten_and_its_time_stays() -> None:
     agents = Agents(Slices(), DimsTable())
     agents.tell(state(0, "busy"), 5)

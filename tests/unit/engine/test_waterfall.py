@@ -33,6 +33,17 @@ def test_spans(story: str, want: str) -> None:
     assert ", ".join(f"{s.holder} {minutes(s.begin)}-{minutes(s.end)}" for s in found) == want
 
 
+def test_what_each_held_adds_up_over_several_stretches_and_closed_hours() -> None:
+    story = facts("0 opened; 10 pending; 15 resumed; 20 connected | agent_id=a; 25 queued; 40 pending; 50 resumed")
+    always = waterfall.held(story, AlwaysOpen(), START, START + 3_600_000)
+    assert {holder: ms / 60_000 for holder, ms in always.items()} == {"queue": 40, "customer": 15, "agent:a": 5}
+    office = make_calendar("o", Calendar(hours={"mon": ["08:05-08:22", "08:45-08:55"]}))
+    held = waterfall.held(story, office, START, START + 3_600_000)
+    assert {holder: ms / 60_000 for holder, ms in held.items()} == {
+        "closed": 33, "queue": 15, "customer": 10, "agent:a": 2
+    }  # fmt: skip
+
+
 def test_closed_hours_are_nobodys() -> None:
     # 08:00 UTC is when the stories begin.
     office = make_calendar("o", Calendar(hours={"mon": ["08:10-08:20", "08:40-09:00"]}))
