@@ -86,6 +86,15 @@ def test_clocks_channels_and_cells_count_the_same_window() -> None:
     assert (found["open"]["running"], found["open"]["paused"], found["open"]["overdue"]) == (2, 1, 0)
 
 
+def test_the_window_of_a_cell_begins_with_its_first_minute() -> None:
+    about = {"clock": "connect", "channel": "app"}
+    ends = [about | {"step": LAST - 14, "met": 3, "breached": 1}, about | {"step": LAST - 15, "met": 50, "breached": 9}]
+    found = _snapshot(ends=ends)
+    [cell], [clock] = found["cells"], found["clocks"]
+    assert (cell["met"], cell["breached"]) == (clock["met"], clock["breached"]) == (3, 1)
+    assert clock["line"][-2:] == [53 / 63, 3 / 4]
+
+
 def test_the_backlog_is_beside_who_waits_for_a_human_and_how_long() -> None:
     found = _snapshot()["open"]
     assert (found["cases"], found["waiting"], found["longest_wait_s"]) == (12, 3, 95.0)

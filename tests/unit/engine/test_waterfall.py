@@ -18,6 +18,8 @@ EXAMPLES = [
     ("0 opened | team=t; 10 connected; 20 pending; 30 pending | reason.third_party; 40 resumed | reason.customer",
      "queue 0-10, team:t 10-20, customer 20-40, third_party 40-60"),
     ("0 opened; 10 agent | agent_id=a; 20 pending | reason.internal", "queue 0-10, agent:a 10-60"),
+    ("0 opened; 10 agent | agent_id=a; 20 scored | agent_id=b score.1; 30 adopted | agent_id=b",
+     "queue 0-10, agent:a 10-60"),
     ("0 opened; 20 pending; 30 reopened", "queue 0-20, customer 20-30, queue 30-60"),
 ]  # fmt: skip
 
