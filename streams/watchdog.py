@@ -88,8 +88,12 @@ def watch(brokers: str, look: Callable[[], View]) -> None:
     watchdog, asker = Watchdog(), _Asker(brokers)
     while True:
         time.sleep(LOOK_S)
-        view = look()
-        found = watchdog.stuck(time.monotonic(), view, asker.ends(list(view.partitions)))
+        try:
+            view = look()
+            found = watchdog.stuck(time.monotonic(), view, asker.ends(list(view.partitions)))
+        except Exception:  # it must not be the watchdog that stands still
+            log.exception("the watchdog could not look")
+            continue
         if found is not None:
             log.critical("worker stops: its partitions go on from their last checkpoints", reason=found)
             os._exit(70)
