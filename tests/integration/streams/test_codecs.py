@@ -12,11 +12,9 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from schemas.settings import Settings
 from schemas.topics import Topic
 from services.provision import ensure_topics
-from tests.support.kafka import RunningBroker, fresh_prefix, kafka
+from tests.support.kafka import RunningBroker, fresh_prefix
 from tests.support.product import wait_for
 from tests.support.stream import Reader, Worker, environment, newest_outcomes
-
-__all__ = ["kafka"]
 
 pytestmark = pytest.mark.slow
 

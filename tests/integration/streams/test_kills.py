@@ -21,7 +21,7 @@ from schemas.routing import partition_of
 from schemas.settings import Settings
 from schemas.topics import Topic
 from services.demo.operation import Operation
-from tests.support.kafka import RunningBroker, kafka, tansu  # noqa: F401
+from tests.support.kafka import RunningBroker
 from tests.support.stream import (
     PARTITIONS,
     POLICY,

@@ -25,7 +25,7 @@ from kafka import KafkaProducer
 from schemas.settings import Settings
 from schemas.topics import Topic
 from services.demo.operation import Operation
-from tests.support.kafka import RunningBroker, kafka  # noqa: F401
+from tests.support.kafka import RunningBroker
 from tests.support.stream import (
     POLICY,
     Reader,
@@ -196,7 +196,7 @@ def one_round(broker: RunningBroker, directory: Path, seed: int) -> None:
 
 
 @pytest.mark.timeout(300 + SOAK_MINUTES * 120)
-def test_members_change_under_load_and_all_goes_on(kafka: RunningBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_members_change_under_load_and_all_goes_on(kafka: RunningBroker, tmp_path: Path) -> None:
     end = time.monotonic() + SOAK_MINUTES * 60
     rounds = 0
     while rounds == 0 or time.monotonic() < end:

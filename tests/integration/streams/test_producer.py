@@ -19,7 +19,7 @@ from schemas.topics import Topic
 from services.provision import ensure_topics
 from streams.factory import create_app
 from tests.support.agents import Broker
-from tests.support.kafka import RunningBroker, fresh_prefix, kafka, tansu  # noqa: F401
+from tests.support.kafka import RunningBroker, fresh_prefix
 
 COUNT = 200
 Step = Callable[[Any, Callable[[], None]], Awaitable[None]]

@@ -10,13 +10,13 @@ from confluent_kafka import Producer
 
 from schemas.routing import partition_of
 from schemas.topics import Topic
-from tests.support.kafka import RunningBroker, kafka  # noqa: F401
+from tests.support.kafka import RunningBroker
 from tests.support.stream import Worker, environment, fresh_settings, newest_outcomes
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_deadline_is_noticed_behind_a_transactions_marker(kafka: RunningBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_a_deadline_is_noticed_behind_a_transactions_marker(kafka: RunningBroker, tmp_path: Path) -> None:
     settings = fresh_settings(kafka, tmp_path)
     policy = {"version": 1, "policies": [{"name": "all", "clocks": {"connect": {"target": "2s"}}}]}
     (tmp_path / "policy.yaml").write_bytes(msgspec.json.encode(policy))

@@ -11,7 +11,7 @@ import pytest
 from kafka import KafkaProducer
 
 from schemas.topics import Topic
-from tests.support.kafka import RunningBroker, kafka  # noqa: F401
+from tests.support.kafka import RunningBroker
 from tests.support.stream import ROOT, Reader, environment, fresh_settings
 
 pytestmark = pytest.mark.slow
@@ -69,7 +69,7 @@ agent.Stage.accepts = lambda self, chunk: not late() and accepts(self, chunk)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_worker_that_stands_still_ends(kafka: RunningBroker, tmp_path: Path, fault: str) -> None:  # noqa: F811
+def test_a_worker_that_stands_still_ends(kafka: RunningBroker, tmp_path: Path, fault: str) -> None:
     settings = fresh_settings(kafka, tmp_path)
     log = tmp_path / "worker.log"
     with log.open("wb") as output:
