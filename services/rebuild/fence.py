@@ -25,6 +25,7 @@ from services.store.source import GROUP
 
 WAIT_S = 60.0
 _LOOK_S = 0.5
+_LEVEL_MS = 500
 _ANY_VERSION = 2**64 - 1
 
 
@@ -113,6 +114,7 @@ class Fences:
         self._topics = {topic: settings.topic(topic) for topic in Topic}
         self._group = f"{settings.topic_prefix}{GROUP}"
         self._kafka = settings.kafka
+        self._lateness_ms = round(settings.lateness_s * 1000)
         try:
             self._admin = KafkaAdminClient(bootstrap_servers=settings.kafka.split(","), bootstrap_timeout_ms=10_000)
             [topic] = self._admin.describe_topics([self._topics[Topic.EVENTS]])
@@ -147,25 +149,38 @@ class Fences:
         """A fence before which is all that cases have told of customers by now. Waits until the store has all that they
         have told by then, so that whoever reads the cases before this and after it sees which of them were moving.
 
+        Waits, too, until every source partition has read all there is now: an owner that died may have told of a case
+        what its successor does not know yet, and only takes back or tells again when it has come as far.
+
         Raises `WorkFailed` where that takes longer than a minute.
         """
         deadline = time.monotonic() + WAIT_S
         try:
-            told = {tp.partition: end for tp, end in self._ends(Topic.CUSTOMERS).items()}
+            came = {tp.partition: end for tp, end in self._ends(Topic.EVENTS).items()}
+            while behind := [n for n, end in came.items() if not self._has_read(self._marks().get(n), end)]:
+                self._wait_more(deadline, f"events are behind in partition {behind[0]}")
+            told = {CUSTOMER_STAGE + tp.partition: end for tp, end in self._ends(Topic.CUSTOMERS).items()}
             while True:
                 found = self._marks()
-                behind = [
-                    n for n, end in told.items() if (m := found.get(CUSTOMER_STAGE + n)) is None or m.position + 1 < end
-                ]
+                behind = [n for n, end in told.items() if (m := found.get(n)) is None or m.position + 1 < end]
                 if not behind:
                     break
-                if time.monotonic() > deadline:
-                    raise WorkFailed(f"customers are behind in partition {behind[0]}: is a worker running?")
-                time.sleep(_LOOK_S)
+                self._wait_more(deadline, f"customers are behind in partition {behind[0] - CUSTOMER_STAGE}")
             self._wait(self._ends(Topic.ROLLUPS, Topic.CUSTOMERS))
         except KafkaError as error:
             raise self._away(error) from error
         return self._fence(found)
+
+    def _has_read(self, mark: Mark | None, end: int) -> bool:
+        """Behind a transaction's marker no record follows: stream time at the wall clock says then that all is read."""
+        return mark is not None and (
+            mark.position + 1 >= end or mark.told_at - mark.stream_time <= self._lateness_ms + _LEVEL_MS
+        )
+
+    def _wait_more(self, deadline: float, what: str) -> None:
+        if time.monotonic() > deadline:
+            raise WorkFailed(f"{what}: is a worker running?")
+        time.sleep(_LOOK_S)
 
     def close(self) -> None:
         """Closes the connection to Kafka."""
