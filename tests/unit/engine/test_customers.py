@@ -17,7 +17,7 @@ START = 1_772_000_000_000
 
 def case(
     id_: str, opened: int, resolved: int | None = None, *, channel: str = "app", category: str | None = "billing",
-    customer: str | None = "kim", reopened: int = 0, version: int = 1, withdrawn: int = 0,
+    customer: str | None = "kim", reopened: int = 0, version: int = 1, withdrawn: int = 0, window: int = WEEK_MS,
 ) -> CaseRecord:  # fmt: skip
     """What a case tells; times in ms since the start."""
     dims = dict.fromkeys(DIMENSIONS) | {"channel": channel, "category": category}
@@ -26,7 +26,7 @@ def case(
         "case_id": id_, "customer_id": customer, "opened_at": text(START + opened),
         "resolved_at": None if resolved is None else text(START + resolved), "reopened": reopened,
         "opened_as": list(dims.values()), "resolved_as": [] if resolved is None else list(dims.values()),
-        "opens": [], "ends": [], "repeat_window_s": WEEK_MS / 1000, "partition": 0, "version": version,
+        "opens": [], "ends": [], "repeat_window_s": window / 1000, "partition": 0, "version": version,
         "withdrawn": withdrawn, "told_at": text(START),
     }  # fmt: skip
     return CaseRecord(**fields)
@@ -100,6 +100,39 @@ def test_order_and_repetition_do_not_matter_and_the_newest_version_holds() -> No
     assert after(*records, *records[:2]) == want
 
 
+def test_it_says_whether_a_record_was_news() -> None:
+    customers = Customers()
+    assert not customers.tell(case("a", 0, customer=None), 0), "nobody's"
+    assert not customers.tell(case("a", 0, withdrawn=1), 0), "never told here"
+    assert not customers.all
+    assert customers.tell(case("a", 0, version=2), 0)
+    assert not customers.tell(case("a", 0, 10, version=2), 0), "the same version again"
+    assert not customers.tell(case("a", 0, 10, version=1), 0), "an older one"
+    assert customers.tell(case("a", 0, 10, version=3), 0)
+    assert customers.tell(case("a", 0, 10, version=4, withdrawn=1), 0)
+
+
+def test_customers_are_kept_by_sixty_four() -> None:
+    customers = Customers()
+    for number in range(130):
+        customers.tell(case(f"c{number}", 0, customer=f"k{number}"), 0)
+    assert [len(customers.buckets[bucket]) for bucket in sorted(customers.buckets)] == [64, 64, 2]
+    assert all(one in customers.buckets[one.bucket] for one in customers.all.values())
+    assert customers.dirty == set(customers.buckets)
+
+
+def test_the_longest_window_is_remembered_and_found_again() -> None:
+    customers = Customers()
+    for name, window in (("a", DAY_MS), ("b", WEEK_MS), ("c", 60_000)):
+        customers.tell(case(name, 0, customer=name, window=window), 0)
+    assert customers.longest_window == WEEK_MS
+    again = Customers()
+    for bucket, kept in customers.buckets.items():
+        again.load(bucket, kept)
+    assert again.longest_window == WEEK_MS
+    assert again.all.keys() == {"a", "b", "c"}
+
+
 def test_a_case_that_turns_out_to_be_another_customers() -> None:
     customers = Customers()
     for record in (case("a", 0, 10), case("b", 20), case("b", 20, version=2, withdrawn=1)):
@@ -114,7 +147,9 @@ def test_a_placeholder_for_a_customer_costs_no_more_than_so_many_contacts() -> N
         customers.tell(case(f"{number:05}", number), 0)
     assert counted(customers) == {"repeats": 2 * module.MOST_CONTACTS - 1}, "what was counted stands"
     assert len(customers.all["kim"].contacts) <= module.MOST_CONTACTS
-    assert customers.crowded > 0
+    # At the first beyond the most, and again after each hundred that the kept ones leave room for.
+    room = module.MOST_CONTACTS - module.KEPT_CONTACTS
+    assert customers.crowded == len(range(module.MOST_CONTACTS + 1, 2 * module.MOST_CONTACTS + 1, room + 1))
 
 
 def test_who_is_forgotten_stays_counted() -> None:

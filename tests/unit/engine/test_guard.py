@@ -45,6 +45,21 @@ def test_too_many_tuples_of_a_minute_fold_the_widest_dimension_first() -> None:
     assert any(cell.dims.values[2] == "agent5" for cell in slices.cells()), "the next minute has room again"
 
 
+def test_the_next_dimension_is_folded_when_half_as_many_again_have_come() -> None:
+    table = DimsTable()
+    guard = Guard(table, tuples=6)
+    slices = Slices(guard)
+    for number in range(16):
+        slices.add(0, dims(table, agent_id=f"a{number}", queue=f"q{number}"), "opened")
+    found = [(cell.dims.values[2], cell.dims.values[6], cell.counts["opened"]) for cell in slices.cells()]
+    assert found == [
+        *((f"a{n}", f"q{n}", 1) for n in range(6)),
+        (OTHER, OTHER, 7),
+        *((OTHER, f"q{n}", 1) for n in (6, 7, 8)),
+    ]
+    assert guard.folded == {"agent_id": 10, "queue": 7}
+
+
 def test_channels_and_priorities_are_never_folded() -> None:
     table = DimsTable()
     slices = Slices(Guard(table, tuples=1))
