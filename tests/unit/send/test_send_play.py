@@ -16,6 +16,7 @@ from schemas.times import parse, text
 from services.send import Door
 from services.send.play import play
 from services.send.rebase import Rebase, mark_of, shift_of
+from services.send.source import Extent, measure
 
 
 class Product(ThreadingHTTPServer):
@@ -108,6 +109,27 @@ def test_busy_and_away_answers_are_waited_out_and_nothing_is_lost(product, tmp_p
     assert (sent.accepted, product.events) == (2, [event(1), event(2)])
     assert time.monotonic() - began >= 0.3
     assert "answers 503: no; trying again" in console.file.getvalue()
+
+
+def test_each_trouble_is_told_once_and_when_it_is_over(product):
+    away, busy = (503, {"Retry-After": "0"}, None), (429, {"Retry-After": "0"}, None)
+    product.script = [away, away, busy, away]
+    heard = []
+    door = Door(product.url, "k", on_trouble=heard.append)
+    try:
+        for number in range(2):
+            assert door.post(json.dumps(event(number)).encode() + b"\n", 1).accepted == 1
+    finally:
+        door.close()
+    assert [text.partition(" answers ")[2][:3] for text in heard] == ["503", "429", "503", ""]
+
+
+def test_a_file_is_measured_from_its_earliest_to_its_latest_event(tmp_path):
+    at = ["2026-03-02T08:00:02Z", "2026-03-02T08:00:00Z", None, "2026-03-02T10:00:03.5+02:00", "2026-03-02T08:00:01Z"]
+    path = written(tmp_path / "e.ndjson", *({"occurred_at": one} for one in at))
+    first = parse("2026-03-02T08:00:00Z")
+    assert measure(path) == Extent(5, first, first + 3_500)
+    assert measure(written(tmp_path / "none.ndjson", {"occurred_at": "soon"})) == Extent(1, None, None)
 
 
 def test_a_product_that_stays_away_is_given_up_with_what_was_sent(tmp_path):
