@@ -38,6 +38,10 @@ from tests.property.cluster import PARTITIONS, Cluster, Line
 Versions = defaultdict[Any, dict[int, Json]]
 
 
+NEVER_LATE = 0
+"""When the broker had a record, in ms, for all it matters here."""
+
+
 class Shelf(Cluster):
     """A cluster with a store behind it that keeps what ClickHouse keeps."""
 
@@ -58,6 +62,9 @@ class Shelf(Cluster):
         for send in sends:
             if send.topic is Topic.WATERMARKS:
                 self._marked(msgspec.json.decode(send.value))
+                continue
+            if send.topic is Topic.EVENTS:
+                self.cases[send.partition].append(send.value, NEVER_LATE)
                 continue
             if send.topic is Topic.ROLLUPS:
                 for row in map(msgspec.json.decode, send.value.split(b"\n")):
@@ -121,7 +128,7 @@ class Shelf(Cluster):
                     event = decode_event(text)
                     key = (event.case_id or "", to_ms(event.occurred_at), event.event_id)
                     known = found.get(key)
-                    arrivals = [*(known.arrivals if known else []), (number, offset, record.appended)]
+                    arrivals = [*(known.arrivals if known else []), (number, offset, key[1])]
                     found[key] = Row(key[0], event.key, key[2], text.decode(), key[1], key[1], arrivals)
         return sorted(found.values())
 

@@ -12,8 +12,8 @@ from tests.oracles import histories
 from tests.oracles.contract import parse
 from tests.property.cluster import LATENESS, PARTITIONS
 from tests.property.driving import decoded, drawn, policy_file, times
-from tests.property.shelf import Shelf
-from tests.property.test_source_partition import packed, taken
+from tests.property.shelf import NEVER_LATE, Shelf
+from tests.property.test_source_partition import packed
 
 
 @given(histories.randoms)
@@ -32,9 +32,8 @@ def test_a_rebuild_finds_nothing_while_workers_die(rng: random.Random) -> None:
             batch = [waiting.pop(0) for _ in range(min(len(waiting), rng.randrange(1, 4)))]
             home = {partition_of(decoded(event).key, PARTITIONS) for event in batch}
             number = home.pop() if len(home) == 1 and rng.randrange(3) else rng.randrange(PARTITIONS)
+            shelf.cases[number].append(packed(rng, batch), NEVER_LATE)
             latest = max(to_ms(parse(event["occurred_at"])) for event in batch)
-            # Not an hour before one of them: a rebuild takes that for a dead letter.
-            shelf.cases[number].append(packed(rng, batch), max(taken(rng, batch), latest))
             gone_by = rng.choice((-40_000, 0, 500, 61_000))  # what is dated ahead waits
             shelf.wall = max(shelf.wall, min(now, latest + gone_by) + LATENESS)
         before = shelf.records()

@@ -119,7 +119,9 @@ class Members:
             worker.kill()
             self.alive.remove(worker)
         elif kind == "stop":
-            worker.stop()
+            worker.signal(signal.SIGTERM)
+            code = worker.process.wait(30)
+            assert code in (0, -signal.SIGTERM), f"asked to stop, it ended with {code}"  # by the signal while it starts
             self.alive.remove(worker)
         else:
             worker.kill()
